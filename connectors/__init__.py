@@ -1,0 +1,1 @@
+"""One module per source; each turns what a place says into pages of mentions."""

@@ -1,0 +1,1 @@
+"""The embedded engine: one SQLite file, FTS5, nothing to install."""

@@ -1,0 +1,384 @@
+"""Writing mentions: a page with its analyses, alerts and cursor in one transaction."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import apsw
+
+from index import tokens
+from index.codec import pack_analysis, pack_mention, unpack_analysis, unpack_mention
+from index.contract import AnalysisOutcome, Batch, Change, Match, Rules, Saved, Subscription, Waiting
+from index.embedded import alerting, columns, ledger
+from index.embedded.columns import ANALYSED, FAILED, OFF, STATES, WAITING, WORD_FIELDS, StepCodes, Words
+from index.embedded.database import Database, row, rows
+from index.document import Document, author_of, language_of
+from index.percolate import Percolator
+from index.query import parse
+from listener.errors import NotFoundError, QueryError, TemporaryError
+from listener.model import Page, Record, to_ms
+
+_RETRY_FIRST_MS = 60_000
+_RETRY_MOST_MS = 6 * 3_600_000
+
+_MENTION = (
+    "INSERT INTO mention(rowid, id, version, published, received, lang, channel, source, kind, brand, product, place, "
+    "audience, model, author, author_id, followers, verified, rating, stars, nps, overall, flags, body, vector, state, "
+    "tries, try_at, problem) VALUES (" + ",".join("?" * 29) + ")"
+)
+_SEGMENT = "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?)"
+INSERT_FTS = "INSERT INTO fts(rowid, text, title, text_stem, title_stem) VALUES (?,?,?,?,?)"
+_UNFTS = "INSERT INTO fts(fts, rowid, text, title, text_stem, title_stem) VALUES ('delete',?,?,?,?,?)"
+
+
+class Store:
+    """What the parts of the engine share, and the writes of mentions."""
+
+    _db: Database
+    timezone: str
+
+    def __init__(self) -> None:
+        self._words = Words()
+        self._percolator: tuple[int, Percolator, dict[str, Subscription]] | None = None
+
+    async def _write(self, work: Callable[[apsw.Connection], Any]) -> Any:
+        def current(connection: apsw.Connection) -> Any:
+            refuse_stale(connection)
+            return work(connection)
+
+        try:
+            return await self._db.write(current)
+        except BaseException:
+            self._words.forget()
+            self._percolator = None
+            raise
+
+    async def save(self, batch: Batch, rules: Rules | None = None) -> Saved:
+        """Store a page: mentions, versions, deletions, dead letters, gaps, alerts, cursor."""
+        saved: Saved = await self._write(lambda connection: self._save(connection, batch, rules))
+        return saved
+
+    async def known(self, versions: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Which (id, version) are stored, or older than what is stored, or deleted."""
+        wanted = list(versions)
+
+        def look(connection: apsw.Connection) -> set[tuple[str, int]]:
+            return {
+                (mention_id, version)
+                for mention_id, version in wanted
+                if _is_known(connection, bytes.fromhex(mention_id), version)
+            }
+
+        return await self._db.read(look, None)
+
+    async def waiting(self, limit: int, now: datetime) -> list[Waiting]:
+        """Mentions waiting for their analysis, or due for another try, oldest arrival first."""
+
+        def look(connection: apsw.Connection) -> list[Waiting]:
+            found = rows(
+                connection,
+                "SELECT b.mention, m.tries FROM mention m JOIN body b ON b.id = m.body "
+                "WHERE m.state IN (1, 2) AND m.try_at <= ? ORDER BY m.try_at, m.rowid LIMIT ?",
+                to_ms(now), limit,
+            )  # fmt: skip
+            return [Waiting(Record(unpack_mention(mention)), tries) for mention, tries in found]
+
+        return await self._db.read(look, None)
+
+    async def analysed(self, outcomes: Sequence[AnalysisOutcome], now: datetime, rules: Rules | None = None) -> Saved:
+        """Store analyses of stored mentions whose version still holds; match them where `rules` are given."""
+        saved: Saved = await self._write(lambda connection: self._analysed(connection, outcomes, now, rules))
+        return saved
+
+    async def get(self, mention_id: str) -> Record:
+        """One mention. Raises NotFoundError."""
+
+        def look(connection: apsw.Connection) -> Record:
+            found = read_record(connection, id_bytes(mention_id))
+            if found is None:
+                raise NotFoundError(f"there is no mention {mention_id}")
+            return found[1]
+
+        return await self._db.read(look)
+
+    async def versions(self, mention_id: str) -> list[Record]:
+        """The earlier versions of a mention, oldest first."""
+
+        def look(connection: apsw.Connection) -> list[Record]:
+            found = rows(
+                connection, "SELECT mention, analysis FROM version WHERE id = ? ORDER BY version", id_bytes(mention_id)
+            )
+            return [record_of_row(mention, analysis) for mention, analysis in found]
+
+        return await self._db.read(look)
+
+    # --- inside the transaction -----------------------------------------------------------------
+
+    def _save(self, connection: apsw.Connection, batch: Batch, rules: Rules | None) -> Saved:
+        new = updated = known = 0
+        changes: list[tuple[Record | None, Record]] = []
+        fresh: dict[str, tuple[Record | None, Record]] = {}
+        for record in batch.records:
+            mention = record.mention
+            key = bytes.fromhex(mention.id)
+            held = fresh.get(mention.id)
+            if held is not None and held[1].mention.version >= mention.version:
+                known += 1
+                continue
+            if held is None and _is_known(connection, key, mention.version):
+                known += 1
+                continue
+            before = held[0] if held is not None else _set_aside(connection, key)
+            fresh[mention.id] = (before, record)
+        for before, record in fresh.values():
+            new += before is None
+            updated += before is not None
+            changes.append((before, record))
+        self._insert(connection, [record for _, record in changes], batch)
+        deleted = sum(self._delete(connection, bytes.fromhex(d.mention_id), to_ms(d.at)) for d in batch.page.deletions)
+        alerts = self._match(connection, changes, rules, batch.now) if rules else 0
+        rejected = ledger.write_page(connection, batch)
+        if changes:
+            newest = max(to_ms(record.mention.published_at) for _, record in changes)
+            ledger.count_mentions(connection, batch.source, new, newest)
+        return Saved(new, updated, known, deleted, rejected, alerts)
+
+    def _analysed(
+        self, connection: apsw.Connection, outcomes: Sequence[AnalysisOutcome], now: datetime, rules: Rules | None
+    ) -> Saved:
+        changes: list[tuple[Record | None, Record]] = []
+        for mention_id, version, outcome in outcomes:
+            key = bytes.fromhex(mention_id)
+            found = read_record(connection, key)
+            if found is None or found[1].mention.version != version:
+                continue
+            rowid, before = found
+            if isinstance(outcome, str):
+                tries = (row(connection, "SELECT tries FROM mention WHERE rowid = ?", rowid) or (0,))[0] + 1
+                wait = min(_RETRY_FIRST_MS * 2 ** min(tries - 1, 20), _RETRY_MOST_MS)
+                connection.execute(
+                    "UPDATE mention SET state = ?, tries = ?, try_at = ?, problem = ? WHERE rowid = ?",
+                    (FAILED, tries, to_ms(now) + wait, outcome[:1000], rowid),
+                )
+                continue
+            after = Record(before.mention, outcome)
+            remove(connection, rowid, key)
+            changes.append((before, after))
+        batch = Batch("", Page(), (), now)
+        self._insert(connection, [after for _, after in changes], batch)
+        alerts = self._match(connection, changes, rules, now) if rules else 0
+        return Saved(updated=len(changes), alerts=alerts)
+
+    def _insert(self, connection: apsw.Connection, records: Sequence[Record], batch: Batch) -> None:
+        """Write the rows of all tables, in the order of their keys: full-text writes want them rising."""
+        taken: set[int] = set()
+        keyed = []
+        for record in records:
+            mention_id = bytes.fromhex(record.mention.id)
+            key = columns.free_key(connection, columns.key_of(to_ms(record.mention.published_at), mention_id), taken)
+            taken.add(key)
+            keyed.append((key, mention_id, record))
+        keyed.sort(key=lambda item: item[0])
+        steps = StepCodes(self._words, connection)
+        mentions: list[tuple[Any, ...]] = []
+        segments: list[tuple[Any, ...]] = []
+        texts: list[tuple[Any, ...]] = []
+        for key, mention_id, record in keyed:
+            mention, analysis = record.mention, record.analysis
+            connection.execute(
+                "INSERT INTO body(mention, analysis) VALUES (?, ?)",
+                (pack_mention(mention), pack_analysis(analysis) if analysis else None),
+            )
+            body, vector = connection.last_insert_rowid(), None
+            if analysis is not None and analysis.vector is not None:
+                connection.execute("INSERT INTO vector(mention, value) VALUES (?, ?)", (key, analysis.vector))
+                vector = connection.last_insert_rowid()
+            mentions.append(self._mention_row(connection, key, mention_id, record, body, vector, batch))
+            if analysis is not None:
+                segments.extend(columns.segment_rows(key, analysis, steps))
+            texts.append((key, *fts_texts(record)))
+        connection.executemany(_MENTION, mentions)
+        connection.executemany(_SEGMENT, segments)
+        done = reindexed_to(connection)
+        connection.executemany(INSERT_FTS, [text for text in texts if done is None or text[0] <= done])
+
+    def _mention_row(
+        self, connection: apsw.Connection, key: int, mention_id: bytes, record: Record, body: int,
+        vector: int | None, batch: Batch,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        mention = record.mention
+        words = {
+            "lang": language_of(record), "channel": mention.channel, "source": mention.source, "kind": mention.kind,
+            "brand": mention.brand, "product": mention.product, "place": mention.place, "audience": mention.audience,
+            "model": record.analysis.model if record.analysis else None,
+        }  # fmt: skip
+        codes = [self._words.code(connection, field, words[field]) for field in WORD_FIELDS]
+        numbers = columns.numbers_of(record)
+        problem = batch.failures.get(mention.id) if record.analysis is None else None
+        state = ANALYSED if record.analysis else FAILED if problem is not None else STATES.get(batch.unanalysed, OFF)
+        now = to_ms(batch.now)
+        try_at = now + _RETRY_FIRST_MS if state == FAILED else now if state == WAITING else None
+        author_id = mention.author.id if mention.author else None
+        return (
+            key, mention_id, mention.version, to_ms(mention.published_at), to_ms(mention.received_at), *codes,
+            author_of(mention), author_id, *numbers.values(),
+            columns.flags_of(record), body, vector,
+            state, int(state == FAILED), try_at, problem and problem[:1000],
+        )  # fmt: skip
+
+    def _delete(self, connection: apsw.Connection, mention_id: bytes, at: int) -> bool:
+        """A deletion at the source: everything of the mention goes, a tombstone stays."""
+        from index.embedded.upkeep import forget
+
+        found = row(connection, "SELECT rowid FROM mention WHERE id = ?", mention_id)
+        connection.execute(
+            "INSERT INTO tombstone(id, at) VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET at = max(at, excluded.at)",
+            (mention_id, at),
+        )
+        if found is not None:
+            remove(connection, found[0], mention_id)
+        forget(connection, [mention_id])
+        return found is not None
+
+    # --- matching -------------------------------------------------------------------------------
+
+    def percolator(self, connection: apsw.Connection) -> tuple[Percolator, dict[str, Subscription]]:
+        """The enabled subscriptions, ready to match; built anew after one changed, and each hour for `now`."""
+        changed = int((row(connection, "SELECT value FROM meta WHERE key = 'subscriptions'") or (0,))[0])
+        now = datetime.now(UTC)
+        stamp = hash((changed, now.date(), now.hour))
+        if self._percolator is None or self._percolator[0] != stamp:
+            enabled = {key: s for key, s in alerting.load_subscriptions(connection).items() if s.enabled}
+            nodes = []
+            for key, subscription in enabled.items():
+                try:
+                    nodes.append((key, parse(subscription.query, now=now, timezone=self.timezone)))
+                except QueryError:  # a later release may refuse what an earlier one took: doctor says so
+                    continue
+            self._percolator = (stamp, Percolator(nodes), enabled)
+        return self._percolator[1], self._percolator[2]
+
+    def _match(
+        self, connection: apsw.Connection, pairs: Sequence[tuple[Record | None, Record]], rules: Rules | None,
+        now: datetime,
+    ) -> int:  # fmt: skip
+        percolator, subscriptions = self.percolator(connection)
+        if rules is None or not subscriptions:
+            return 0
+        changes = []
+        for before, after in pairs:
+            found = percolator.match(Document(after))
+            if not found:
+                continue
+            earlier = {key for key, certain in percolator.match(Document(before)) if certain} if before else set()
+            matches = tuple(Match(key, certain) for key, certain in found)
+            changes.append(Change(before, after, matches, frozenset(earlier)))
+        if not changes:
+            return 0
+        groups = alerting.read_groups(connection, rules.groups(changes, subscriptions), to_ms(now))
+        return alerting.write_plan(connection, rules.plan(changes, subscriptions, groups, now), to_ms(now))
+
+    async def match(self, records: Sequence[Record]) -> list[list[Match]]:
+        """Per record the enabled stored subscriptions it matches."""
+
+        def look(connection: apsw.Connection) -> list[list[Match]]:
+            percolator, _ = self.percolator(connection)
+            return [[Match(key, certain) for key, certain in percolator.match(Document(r))] for r in records]
+
+        matches: list[list[Match]] = await self._write(look)
+        return matches
+
+
+def id_bytes(mention_id: str) -> bytes:
+    """The stored form of an id. Raises NotFoundError for what cannot be one."""
+    try:
+        return bytes.fromhex(mention_id)
+    except ValueError:
+        raise NotFoundError(f"there is no mention {mention_id!r}: an id is 32 hex digits") from None
+
+
+def fts_texts(record: Record) -> tuple[str, str, str, str]:
+    """What full-text search holds of a mention; the same record always gives the same."""
+    language = language_of(record)
+    text, text_stem = tokens.indexed(record.mention.text, language)
+    title, title_stem = tokens.indexed(record.mention.title, language) if record.mention.title else ("", "")
+    return text, title, text_stem, title_stem
+
+
+def read_record(connection: apsw.Connection, mention_id: bytes) -> tuple[int, Record] | None:
+    """The rowid and record of a mention."""
+    found = row(
+        connection,
+        "SELECT m.rowid, b.mention, b.analysis, v.value FROM mention m JOIN body b ON b.id = m.body "
+        "LEFT JOIN vector v ON v.id = m.vector WHERE m.id = ?",
+        mention_id,
+    )
+    return None if found is None else (found[0], record_of_row(*found[1:]))
+
+
+def record_of_body(connection: apsw.Connection, rowid: int) -> Record:
+    """The record of a rowid that is known to exist, without its vector."""
+    (found,) = rows(
+        connection, "SELECT b.mention, b.analysis FROM mention m JOIN body b ON b.id = m.body WHERE m.rowid = ?", rowid
+    )
+    return record_of_row(*found)
+
+
+def refuse_stale(connection: apsw.Connection) -> None:
+    """Words indexed by another version of the analysis could not be taken out again: nothing is written then."""
+    held = row(connection, "SELECT value FROM meta WHERE key = 'analyser'")
+    if held is not None and held[0] != tokens.VERSION:
+        raise TemporaryError("the text analysis changed with this release: run `listener reindex`", retry_after=30.0)
+
+
+def reindexed_to(connection: apsw.Connection) -> int | None:
+    """While an index is built anew: the rowid up to which it stands; None otherwise."""
+    held = row(connection, "SELECT value FROM meta WHERE key = 'reindex'")
+    return None if held is None else int(held[0])
+
+
+def remove(connection: apsw.Connection, rowid: int, mention_id: bytes) -> None:
+    """Take a mention's present version out of every table that search walks."""
+    found = row(
+        connection,
+        "SELECT m.body, m.vector, b.mention, b.analysis FROM mention m JOIN body b ON b.id = m.body WHERE m.rowid = ?",
+        rowid,
+    )
+    if found is None:
+        return
+    body, vector, mention, analysis = found
+    done = reindexed_to(connection)
+    if done is None or rowid <= done:
+        connection.execute(_UNFTS, (rowid, *fts_texts(record_of_row(mention, analysis))))
+    connection.execute("DELETE FROM segment WHERE mention = ?", (rowid,))
+    connection.execute("DELETE FROM mention WHERE rowid = ?", (rowid,))
+    connection.execute("DELETE FROM body WHERE id = ?", (body,))
+    if vector is not None:
+        connection.execute("DELETE FROM vector WHERE id = ?", (vector,))
+
+
+def record_of_row(mention: str, analysis: str | None, vector: bytes | None = None) -> Record:
+    return Record(unpack_mention(mention), unpack_analysis(analysis, vector) if analysis else None)
+
+
+def _is_known(connection: apsw.Connection, mention_id: bytes, version: int) -> bool:
+    found = row(connection, "SELECT version FROM mention WHERE id = ?", mention_id)
+    if found is not None:
+        return bool(found[0] >= version)
+    gone = row(connection, "SELECT at FROM tombstone WHERE id = ?", mention_id)
+    return gone is not None and bool(version <= gone[0])
+
+
+def _set_aside(connection: apsw.Connection, mention_id: bytes) -> Record | None:
+    """Move the stored version, if there is one, to the history; gives it."""
+    found = read_record(connection, mention_id)
+    if found is None:
+        return None
+    rowid, before = found
+    connection.execute(
+        "INSERT OR REPLACE INTO version(id, version, mention, analysis) "
+        "SELECT m.id, m.version, b.mention, b.analysis FROM mention m JOIN body b ON b.id = m.body WHERE m.rowid = ?",
+        (rowid,),
+    )
+    remove(connection, rowid, mention_id)
+    return before

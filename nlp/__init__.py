@@ -1,0 +1,1 @@
+"""Text in, analysis out: language, segments, journey step, sentiment, emotion, intent, vector."""
