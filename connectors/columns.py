@@ -83,6 +83,11 @@ ALIASES: Mapping[str, str] = {
 # Read as they are, never guessed under another name.
 NATIVE = ("version", "scores", "replies", "rating_original", "own", "author", "engagement")
 FIELDS = (*ALIASES, *NATIVE)
+# Words that a column's name may carry beside what it says: `Note /10`, `Avis client`, `Your comment`.
+_NOISE = frozenset(
+    ("client clients customer user your votre the de du des la le les l d sur out of from overall global total final"
+     " kunden cliente 1 5 10 20 100").split()
+)  # fmt: skip
 _SAMPLED = 200  # values looked at, a column
 
 
@@ -131,6 +136,9 @@ def named(column: str) -> tuple[str, int] | None:
     for prefix in ("review_", "user_review_", "customer_"):
         if name.startswith(prefix) and (found := _NAMES.get(name.removeprefix(prefix))):
             return found[0], found[1] + 100
+    words = [word for word in name.split("_") if word not in _NOISE]
+    if words and len(words) < name.count("_") + 1 and (found := _NAMES.get("_".join(words))):
+        return found[0], found[1] + 200
     return None
 
 

@@ -1,6 +1,7 @@
 """Files of mentions: CSV, TSV, JSON lines, a JSON array, .xlsx, Parquet; one file, a glob, or a watched folder."""
 
 import asyncio
+import gzip
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ class File:
         with stream, below:
             try:
                 yield from records(stream, how, offset, number)
-            except (EOFError, zlib.error) as error:
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise InputError(f"{path.name} is cut off or damaged: {error}") from error
 
     def rows(self, path: Path, columns: Columns, how: Layout | None) -> Rows:
@@ -187,7 +188,7 @@ class _Reading:
         self._mark = self._mark.seen(stat.st_size, stat.st_mtime_ns)
         self._ids = self._counted(start, offset)
         self._records = owner.read(path, self._how, offset, number)
-        age = owner._context.now().timestamp() - stat.st_mtime
+        age = abs(owner._context.now().timestamp() - stat.st_mtime)
         self._waiting = owner._many and age < owner._config.settle.total_seconds()
         self._ended = False
 
@@ -223,12 +224,17 @@ class _Reading:
         now = self._owner._context.now()
         taken = 0
         last: Record | None = None
-        for record in islice(self._records, self._owner._config.page_size):
-            if not record.whole and self._waiting:
-                self._ended = True
-                break
-            taken, last = taken + 1, record
-            self._one(record, now, mentions, rejects)
+        try:
+            for record in islice(self._records, self._owner._config.page_size):
+                if not record.whole and self._waiting:
+                    self._ended = True
+                    break
+                taken, last = taken + 1, record
+                self._one(record, now, mentions, rejects)
+        except InputError as error:  # damaged from here on, or still being written
+            self._ended = self._waiting
+            if not self._waiting:
+                rejects.append(Reject(b"", str(error), self._name))
         if last is not None:
             tail = last.raw if self._how is not None and self._how.form != "json" else b""
             self._mark = self._mark.moved(last.end, last.number + _lines(last, self._how), tail, self._ids.used)

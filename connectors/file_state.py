@@ -4,12 +4,13 @@ Files in work and the latest finished ones keep a `Mark`; older finished ones on
 """
 
 import json
+import zlib
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from connectors.records import opened
+from connectors.records import head_of, opened
 from listener.errors import InputError, PermanentError
 
 _HEAD, _TAIL = 512, 128
@@ -33,9 +34,7 @@ class Mark:
     @classmethod
     def start(cls, path: Path, offset: int, number: int) -> "Mark":
         """The beginning of a file."""
-        stream, below = opened(path)
-        with stream, below:
-            head = stream.read(_HEAD)
+        head = head_of(path, _HEAD)
         return cls(offset, number, head=(len(head), _digest(head)))
 
     def seen(self, size: int, mtime: int) -> "Mark":
@@ -67,7 +66,7 @@ class FileState:
     def __init__(self, cursor: str | None) -> None:
         data = json.loads(cursor) if cursor else {}
         self._marks: dict[str, Mark] = {
-            name: Mark(*numbers[:4], (head[0], head[1]), (tail[0], tail[1]), flags[0], flags[1])
+            name: Mark(numbers[0], numbers[1], numbers[2], numbers[3], (head[0], head[1]), (tail[0], tail[1]), flags[0], flags[1])
             for name, (numbers, head, tail, flags) in data.get("files", {}).items()
         }
         done = data.get("done", "")
@@ -94,7 +93,7 @@ class FileState:
             return None
         try:
             return mark if mark.fits(path) else None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{name} cannot be read: {error}") from error
 
     def _changed(self, mark: Mark, path: Path) -> bool:

@@ -77,6 +77,7 @@ class NewestFirst(Generic[T]):
     async def walk(self, fetch: Callable[[int], Awaitable[Listing[T]]], most_pages: int) -> AsyncIterator[Step[T]]:
         """Pages 1, 2, ... of `fetch` down to the checkpoint, the end, or `most_pages`; a step after each."""
         current: Span | None = None
+        before = self.state()
         for number in range(1, most_pages + 1):
             listing = await fetch(number)
             fresh = []
@@ -94,7 +95,7 @@ class NewestFirst(Generic[T]):
             if complete:
                 holes = () if reached or listing.last else self._holes()
                 self._finish()
-            if fresh or complete or listing.posts:
+            if fresh or holes or (complete and self.state() != before):
                 yield Step(tuple(fresh), self.state(), holes)
             if complete:
                 return

@@ -7,8 +7,10 @@ reading goes on behind it.
 import codecs
 import csv
 import gzip
+import io
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +61,23 @@ def opened(path: Path) -> tuple[BinaryIO, BinaryIO]:
     return below, below
 
 
+def head_of(path: Path, size: int) -> bytes:
+    """The first bytes of a file, fewer where a gzip file is cut off or damaged."""
+    stream, below = opened(path)
+    parts: list[bytes] = []
+    with stream, below:
+        try:
+            while size > 0 and (part := stream.read(min(size, 4096))):
+                parts.append(part)
+                size -= len(part)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            pass
+    return b"".join(parts)
+
+
 def layout(path: Path, header: tuple[str, ...] = ()) -> Layout:
     """Encoding, form and dialect of a file; `header` names the columns of a CSV file without a header line."""
-    stream, below = opened(path)
-    with stream, below:
-        head = stream.read(HEAD)
+    head = head_of(path, HEAD)
     encoding, skip, problems = _encoding(head)
     text = head[skip:].decode(encoding, "replace").lstrip()
     suffix = "".join(path.suffixes[-2:]).lower().removesuffix(".gz")
@@ -76,9 +90,7 @@ def layout(path: Path, header: tuple[str, ...] = ()) -> Layout:
     found = Layout("csv", encoding, skip, 1, header, delimiter, quoting, escape, problems)
     if header:
         return found
-    stream, below = opened(path)
-    with stream, below:
-        names = next(_csv(stream, found, skip, 1, named=False), None)
+    names = next(_csv(io.BytesIO(head), found, skip, 1, named=False), None)
     if names is None or names.row is None:
         return found
     columns = tuple(_unique(names.row["cells"]))
@@ -104,7 +116,7 @@ def _encoding(head: bytes) -> tuple[str, int, tuple[str, ...]]:
         # One broken byte in a file that shows it is UTF-8 elsewhere is a bad row, not another encoding.
         rest = head.decode("utf-8", "replace")
         broken, good = rest.count("\ufffd"), sum(c > "\x7f" for c in rest)
-        if good - broken > 2 * broken:
+        if good - broken >= broken:
             return "utf-8", 0, ()
         return "cp1252", 0, (f"not UTF-8 (byte {error.start}): read as Windows-1252",)
     return "utf-8", 0, ()
@@ -136,8 +148,11 @@ def _dialect(text: str, suffix: str) -> tuple[str, Quoting, str | None]:
                 continue
             even = sum(width == usual for width in widths) / len(widths)
             # Evenness decides; more columns break a tie, the order of trial the next.
-            score = even + min(usual, 50) / 1000 + (0.0005 if quoting == csv.QUOTE_MINIMAL and escape is None else 0)
-            if score > highest + 1e-9:
+            likely = quoting == csv.QUOTE_MINIMAL and escape is None
+            if quoting == csv.QUOTE_NONE:  # quotes that open a cell without closing it are mere characters
+                likely = any(cell[:1] == '"' and cell.rstrip()[-1:] != '"' for row in rows for cell in row)
+            score = even + min(usual, 50) / 1000 + (0.0005 if likely else 0)
+            if score > highest + 1e-9 or (quoting == csv.QUOTE_NONE and likely and score > highest - 1e-9):
                 highest, best = score, (delimiter, quoting, escape)
     return best
 

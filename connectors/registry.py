@@ -15,6 +15,7 @@ BUILT_IN = {
     "apple": "connectors.apple:Apple",
     "feed": "connectors.feed:Feed",
     "file": "connectors.file:File",
+    "sample": "connectors.sample:Sample",
     "webhook": "connectors.webhook:Webhook",
 }
 

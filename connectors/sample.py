@@ -112,7 +112,7 @@ class Sample:
         dated = list(past(first))
         while past_done < len(dated):
             some = dated[past_done : past_done + PAGE]
-            past_done += len(some) - 1
+            past_done += len(some)
             yield Page(tuple(map(self._mention, some)), _cursor(first, past_done, live_done))
         if not self._config.live:
             return

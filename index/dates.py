@@ -88,7 +88,8 @@ def _calculated(start: datetime, math: str, text: str) -> tuple[int, int]:
         place = match.end()
         sign, number, unit, rounded = match.groups()
         if rounded:
-            low, high = _floor(low, rounded), _next(_floor(high, rounded), rounded) - timedelta(milliseconds=1)
+            after = _next(_floor(high, rounded), rounded).astimezone(UTC)
+            low, high = _floor(low, rounded), (after - timedelta(milliseconds=1)).astimezone(high.tzinfo)
         else:
             count = int(f"{sign}{number or 1}")
             low, high = _moved(low, count, unit), _moved(high, count, unit)

@@ -8,7 +8,7 @@ mention, and those without any key, are evaluated; the truth is that of index.ev
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from index.ast import And, Boost, Flag, Fuzzy, Keyword, Node, Or, Phrase, Prefix, Segments, Wildcard
+from index.ast import And, Boost, Flag, Fuzzy, Keyword, Node, Not, Or, Phrase, Prefix, Segments, Wildcard
 from index.document import Document
 from index.evaluate import evaluate
 from index.patterns import literal_start
@@ -28,7 +28,8 @@ class Percolator:
     """Stored queries, each with an id, prepared for `match`."""
 
     def __init__(self, queries: Iterable[tuple[str, Node]]) -> None:
-        self._queries = list(queries)
+        pool: dict[Node, Node] = {}
+        self._queries = [(name, _shared(node, pool)) for name, node in queries]
         self._filed: dict[Key, list[int]] = {}
         self._always: list[int] = []
         lengths: set[int] = set()
@@ -59,9 +60,10 @@ class Percolator:
         """
         unsure = document.uncertain or any(segment.uncertain for segment in document.segments)
         matched = []
+        known: dict[int, bool] = {}
         for place in self.candidates(document):
             name, node = self._queries[place]
-            if evaluate(node, document):
+            if _holds(node, document, known):
                 matched.append((name, not unsure or evaluate(node, document, certain=True)))
         return matched
 
@@ -84,6 +86,35 @@ class Percolator:
         for name, holds in document.flags.items():
             if holds:
                 yield "flag", name
+
+
+def _shared(node: Node, pool: dict[Node, Node]) -> Node:
+    """The same tree, whose equal conditions are one object in all queries."""
+    if isinstance(node, And | Or):
+        return type(node)(tuple(_shared(item, pool) for item in node.items))
+    if isinstance(node, Not):
+        return Not(_shared(node.item, pool))
+    return pool.setdefault(node, node)
+
+
+def _holds(node: Node, document: Document, known: dict[int, bool]) -> bool:
+    """The truth of a tree, each shared condition evaluated once per mention; `known` is by the node's identity."""
+    if isinstance(node, And):
+        for item in node.items:
+            if not _holds(item, document, known):
+                return False
+        return True
+    if isinstance(node, Or):
+        for item in node.items:
+            if _holds(item, document, known):
+                return True
+        return False
+    if isinstance(node, Not):
+        return not _holds(node.item, document, known)
+    truth = known.get(id(node))
+    if truth is None:
+        truth = known[id(node)] = evaluate(node, document)
+    return truth
 
 
 def _required(node: Node) -> tuple[float, frozenset[Key]] | None:

@@ -103,6 +103,10 @@ class App:
         inbox.arrived = source.wake.set
         return source
 
+    def note_queues(self) -> None:
+        """Bring the gauges of the metrics up to date."""
+        self.metrics.waiting.set(self._batcher.waiting if self._batcher is not None else 0)
+
     async def close(self) -> None:
         """Let go of classifier and engine."""
         if self._batcher is not None:
@@ -183,8 +187,10 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for part in (*(source.connector for source in self.sources.values()), *self._destinations.values()):
-            await part.close()
+        for source in self.sources.values():
+            await source.connector.close()
+        for destination in self._destinations.values():
+            await destination.close()
 
     async def wait(self) -> None:
         """Until a part fails that should never end; its error is raised."""

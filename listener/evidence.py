@@ -23,6 +23,7 @@ _MAX_TITLE = 300
 _MAX_CLAUSE = 500
 _MAX_SEGMENTS = 40
 _MAX_REASONS = 20
+_MAX_ASKED = 500  # segments: beyond, a clause is not looked for
 _MAX_HIGHLIGHTS = 100
 
 
@@ -55,7 +56,7 @@ def describe(record: Record, subscription: Subscription, now: datetime, timezone
         "highlights": [[name, start, end] for name, start, end in found if end <= MAX_TEXT][:_MAX_HIGHLIGHTS],
         "reasons": reasons,
     }  # fmt: skip
-    return {key: value for key, value in fields.items() if value not in (None, "", [], {}, False)}
+    return {key: value for key, value in fields.items() if _filled(value)}
 
 
 @lru_cache(maxsize=256)  # one page asks for the same query many times
@@ -81,7 +82,7 @@ def _clause(at: int, segment: Segment, text: str) -> dict[str, Any]:
         "sentiment": segment.sentiment.label, "emotions": labels(segment.emotions),
         "intents": labels(segment.intents), "effort": segment.effort, "uncertain": segment.uncertain,
     }  # fmt: skip
-    return {key: value for key, value in clause.items() if value not in (None, [], False)}
+    return {key: value for key, value in clause.items() if _filled(value)}
 
 
 def _reasons(node: Node, record: Record, document: Document) -> Iterator[dict[str, Any]]:
@@ -113,13 +114,17 @@ def _reasons(node: Node, record: Record, document: Document) -> Iterator[dict[st
             return
 
 
-def _holding(node: Segments, record: Record) -> list[int]:
-    """The numbers of the segments for which it holds: each is asked alone."""
+def _holding(node: Segments, record: Record) -> Iterator[int]:
+    """The numbers of the first segments for which it holds: each is asked alone."""
     analysis = record.analysis
-    if analysis is None:
-        return []
-    alone = (replace(record, analysis=replace(analysis, segments=(segment,))) for segment in analysis.segments)
-    return [at for at, one in enumerate(alone) if at < _MAX_SEGMENTS and evaluate(node, Document(one), certain=True)]
+    found = 0
+    for at, segment in enumerate(analysis.segments[:_MAX_ASKED] if analysis else ()):
+        alone = replace(record, analysis=replace(analysis, segments=(segment,))) if analysis else record
+        if evaluate(node, Document(alone), certain=True):
+            yield at
+            found += 1
+        if found == _MAX_REASONS:
+            return
 
 
 def _value(record: Record, field: str) -> Any:
@@ -141,6 +146,10 @@ def _value(record: Record, field: str) -> Any:
             return iso(mention.received_at)
         case _:
             return getattr(mention, field, None)
+
+
+def _filled(value: Any) -> bool:
+    return value is not None and value is not False and value not in ("", [], {})  # 0 is a value
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

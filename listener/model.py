@@ -244,6 +244,11 @@ def labels(scores: Mapping[str, float]) -> list[str]:
 # --- JSON: the one shape used in files, exports, evidence and API ---------------------------------
 
 
+_SCALARS = (str, int, float, bool)
+_MENTION_FIELDS = tuple(Mention.__dataclass_fields__)
+_AUTHOR_FIELDS = tuple(Author.__dataclass_fields__)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
@@ -258,10 +263,17 @@ def _plain(value: Any) -> Any:
 
 def mention_to_json(mention: Mention) -> dict[str, Any]:
     """A mention as JSON-ready dict, empty fields left out."""
-    plain = {key: _plain(getattr(mention, key)) for key in mention.__dataclass_fields__}
-    if mention.author is not None:
-        plain["author"] = {key: value for key, value in plain["author"].items() if value is not None}
-    return {key: value for key, value in plain.items() if value not in (None, [], {}, False)}
+    plain: dict[str, Any] = {}
+    for key in _MENTION_FIELDS:
+        value = getattr(mention, key)
+        if type(value) in _SCALARS:
+            if value is not False:
+                plain[key] = value
+        elif isinstance(value, Author):
+            plain[key] = {name: part for name in _AUTHOR_FIELDS if (part := getattr(value, name)) is not None}
+        elif value:
+            plain[key] = _plain(value)
+    return plain
 
 
 def mention_from_json(data: Mapping[str, Any]) -> Mention:

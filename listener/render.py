@@ -112,7 +112,8 @@ def _json(alert: Alert, name: str, title: str, text: str, language: str) -> dict
 
 def _block(evidence: Evidence, language: str) -> str:
     words, data = CATALOGUE[language], evidence.data
-    head = [_who(data, words), data.get("channel"), data.get("brand"), str(data.get("published_at", ""))[:16]]
+    published = str(data.get("published_at", ""))[:16].replace("T", " ")
+    head = [_who(data, words), data.get("channel"), data.get("brand"), published and f"{published} UTC"]
     if "rating" in data:
         head.append(words["rating"].format(value=data["rating"]))
     body = " ".join(part for part in (data.get("title"), data.get("text")) if part)

@@ -73,8 +73,6 @@ def _brand_warnings(settings: Settings) -> Iterator[_Warning]:
 def _own_path_warnings(settings: Settings) -> Iterator[_Warning]:
     if not settings.index.path.parent.is_dir():
         yield ("index", "path"), f"there is no folder {settings.index.path.parent}", str(settings.index.path)
-    if settings.journey != "default" and not Path(settings.journey).is_file():
-        yield ("journey",), f"there is no file {settings.journey}", settings.journey
 
 
 def _key_warnings(settings: Settings) -> Iterator[_Warning]:

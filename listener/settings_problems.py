@@ -64,7 +64,7 @@ class Lines:
 def _scan(text: str) -> dict[tuple[str, ...], int]:
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     number = 0
     while number < len(lines):
         line, start = lines[number].strip(), number

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nlp.clause_words import AND, CONTRAST, UNSPACED
-from nlp.edges import has_emoji, has_words, masked
+from nlp.edges import clean, has_emoji, has_words, masked
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -139,7 +139,7 @@ def segments(text: str, language: str = "und") -> list[Span]:
     """
     if not has_words(text):
         return _trimmed(text, 0, len(text)) if has_emoji(text) else []
-    tokens = _tokens(masked(text), language)
+    tokens = _tokens(masked(clean(text)), language)
     total = [0.0]
     for token in tokens:
         total.append(total[-1] + token.words)

@@ -6,7 +6,7 @@ from typing import Any
 import apsw
 
 from index.document import has_link
-from index.tokens import fold
+from index.leaves import keyword
 from listener.model import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Record
 
 WORD_FIELDS = ("lang", "channel", "source", "kind", "brand", "product", "place", "audience", "model")
@@ -81,7 +81,7 @@ class Words:
             return code
         found = connection.execute("SELECT id FROM word WHERE field = ? AND value = ?", (field, value)).fetchone()
         if found is None:
-            connection.execute("INSERT INTO word(field, value, folded) VALUES (?, ?, ?)", (field, value, fold(value)))
+            connection.execute("INSERT INTO word(field, value, folded) VALUES (?, ?, ?)", (field, value, keyword(field, value)))
             found = (connection.last_insert_rowid(),)
         if len(self._codes) > 100_000:
             self._codes.clear()

@@ -11,12 +11,13 @@ from index.embedded.alerting import Alerting
 from index.embedded.compile import prepare as prepare_queries
 from index.embedded.database import Database
 from index.embedded.ledger import Ledger
+from index.embedded.reindex import Reindex
 from index.embedded.schema import migrate
 from index.embedded.triage import Triage
 from index.embedded.upkeep import Upkeep
 
 
-class EmbeddedEngine(Aggregates, Alerting, Ledger, Triage, Upkeep):
+class EmbeddedEngine(Aggregates, Reindex, Alerting, Ledger, Triage, Upkeep):
     """Everything in one SQLite file; see index.engine.Engine for the contract."""
 
     def __init__(self, path: Path, *, readers: int = 2, inbox_limit: int = 10_000, timezone: str = "UTC") -> None:

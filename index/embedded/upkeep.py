@@ -12,6 +12,7 @@ import apsw
 
 from index import tokens
 from index.contract import Status
+from index.embedded import leftovers
 from index.embedded.alerting import load_subscriptions
 from index.embedded.author import by_author, payloads_naming
 from index.embedded.columns import ANALYSED, FAILED, WAITING, key_range
@@ -19,7 +20,7 @@ from index.embedded.database import Database, row, rows, translated
 from index.embedded.schema import VERSION
 from index.embedded.store import remove
 from index.engine import Progress
-from listener.errors import InputError, QueryError, TemporaryError
+from listener.errors import InputError, PermanentError, QueryError
 from listener.model import to_ms
 
 CHUNK = 500  # mentions removed in one transaction: other writes pass between two
@@ -115,23 +116,31 @@ class Upkeep:
     async def scrub(self, *, unfinished: bool = False) -> bool:
         """Overwrite the bytes that removals left in the file and its log; False where there are none.
 
-        Deleted cells are zeroed at once, but copies that page splits left behind are not: only a rewritten
-        file (VACUUM) is free of them. Writes wait meanwhile, about 1 s per 100 MB; reads go on. With `unfinished`
-        only after `erase` and `expire`, not after deletions at a source. Raises TemporaryError where a read
-        that does not end holds the log.
+        The full-text index is merged in parts where it keeps a removed word; then the file is rewritten (VACUUM):
+        writes wait meanwhile, about 1 s per 100 MB, reads go on. With `unfinished` only after `erase` and
+        `expire`, not after deletions at a source. Raises TemporaryError where a read that does not end holds
+        the log.
         """
+        keys = (_REMOVED, _UNFINISHED)
+        marks = "SELECT key, value FROM meta WHERE key IN (?,?)"
+        due = dict(await self._db.read(lambda connection: rows(connection, marks, *keys), None))
+        if not due or (unfinished and _UNFINISHED not in due):
+            return False
+        if await self._db.read(leftovers.has_dead_borders, None):
+            await self._db.write(leftovers.begin_merge)
+            more = await self._db.write(partial(leftovers.merge_some, first=True))
+            while more:
+                more = await self._db.write(partial(leftovers.merge_some, first=False))
+        await self._db.write(leftovers.end_merge)
 
-        def work(connection: apsw.Connection) -> bool:
-            keys = (_REMOVED, _UNFINISHED)
-            due = dict(rows(connection, "SELECT key, value FROM meta WHERE key IN (?,?)", *keys))
-            if not due or (unfinished and _UNFINISHED not in due):
-                return False
+        def work(connection: apsw.Connection) -> None:
             with closing(self._db.connect()) as own:
-                _rewrite(own)
+                leftovers.rewrite(own)
+            # only what was due when we began: a removal of another process meanwhile keeps its mark
             connection.executemany("DELETE FROM meta WHERE key = ? AND value = ?", list(due.items()))
-            return True
 
-        return await self._db.outside(work)
+        await self._db.outside(work)
+        return True
 
     async def backup(self, path: str, progress: Progress | None = None) -> None:
         """A consistent copy of the whole store while it runs, as one file; `progress` counts pages.
@@ -156,7 +165,14 @@ class Upkeep:
 
     async def status(self, *, check: bool = False) -> Status:
         """What the store holds, and what is wrong with it; `check` reads every page of the file."""
-        states, vectors, problems = await self._db.read(partial(_look_over, timezone=self.timezone, check=check), None)
+        problems = await self._db.read(_damage, None) if check else []
+        try:
+            states, vectors, found = await self._db.read(partial(_look_over, timezone=self.timezone), None)
+        except PermanentError:
+            if not problems:
+                raise
+            states, vectors, found = {}, 0, []
+        problems += found
         files = [self._db.path, self._db.path.with_name(self._db.path.name + "-wal")]
         return Status(
             engine="embedded", schema=str(VERSION), mentions=sum(states.values()), analysed=states.get(ANALYSED, 0),
@@ -219,20 +235,6 @@ def _expire_payloads(connection: apsw.Connection, end: int, sources: Sequence[st
         _mark(connection, _UNFINISHED)
 
 
-def _rewrite(connection: apsw.Connection) -> None:
-    connection.pragma("temp_store", 1)  # the copy goes through a file: a store is larger than memory
-    connection.pragma("cache_size", -16_000)
-    if row(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat4'"):  # samples of ANALYZE hold handles
-        connection.execute("DELETE FROM sqlite_stat4 WHERE idx LIKE 'mention_author%'")
-    connection.execute("VACUUM")
-    busy = rows(connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-    if busy:
-        raise TemporaryError(
-            "everything is removed, but a long read still holds the log with its bytes: repeat when it has ended",
-            retry_after=60.0,
-        )
-
-
 # --- copying and looking --------------------------------------------------------------------------
 
 
@@ -265,7 +267,7 @@ def _copy(database: Database, target: Path, report: Progress, stop: list[bool]) 
         part.unlink(missing_ok=True)
 
 
-def _look_over(connection: apsw.Connection, timezone: str, check: bool) -> tuple[dict[int, int], int, list[str]]:
+def _look_over(connection: apsw.Connection, timezone: str) -> tuple[dict[int, int], int, list[str]]:
     """Mentions by state, vectors, and what is wrong."""
     from index.query import parse  # luqum loads where a query is first met
 
@@ -286,8 +288,12 @@ def _look_over(connection: apsw.Connection, timezone: str, check: bool) -> tuple
             parse(subscription.query, now=subscription.created_at, timezone=timezone)
         except QueryError as error:
             problems.append(f"subscription {key!r} does not match any more, its query cannot be read: {error}")
-    if check:
-        problems += [
-            f"the file is damaged: {line}" for (line,) in rows(connection, "PRAGMA quick_check") if line != "ok"
-        ]
     return {state: n for state, n, _ in counted}, sum(vectors for *_, vectors in counted), problems
+
+
+def _damage(connection: apsw.Connection) -> list[str]:
+    """What a look at every page of the file finds wrong."""
+    try:
+        return [f"the file is damaged: {line}" for (line,) in rows(connection, "PRAGMA quick_check") if line != "ok"]
+    except apsw.CorruptError as error:
+        return [f"the file is damaged: {error}"]

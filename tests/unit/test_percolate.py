@@ -18,7 +18,7 @@ def _expected(queries: list[tuple[str, Node]], document: Document) -> list[tuple
     return [(name, evaluate(node, document, certain=True)) for name, node in queries if evaluate(node, document)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(nodes(), min_size=1, max_size=8), records())
 def test_generated_trees_match_as_evaluated(trees: list[Node], record: Record) -> None:
     queries = [(str(place), node) for place, node in enumerate(trees)]
@@ -26,7 +26,7 @@ def test_generated_trees_match_as_evaluated(trees: list[Node], record: Record) -
     assert Percolator(queries).match(document) == _expected(queries, document)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(query_texts(), min_size=1, max_size=8), records())
 def test_written_queries_match_as_evaluated(texts: list[str], record: Record) -> None:
     queries = [(text, parse(text, now=NOW)) for text in texts]
