@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "ru", "tr", "ar")
 CHANNELS = ("google", "x", "trustpilot", "facebook", "app_store", "bluesky", "mail", "survey")
 BRANDS = tuple(f"Brand{i}" for i in range(24))
-_SYLLABLES = ("ba", "co", "di", "fe", "gu", "ha", "li", "mo", "ne", "pa", "ro", "su", "ti", "vu", "ze", "kra", "plo", "sti")
+_SYLLABLES = ("ba", "co", "di", "fe", "gu", "ha", "li", "mo", "ne", "pa", "ro", "su", "ti", "vu", "ze", "kra", "plo")
 
 
 def vocabulary(size: int = 200_000) -> list[str]:
@@ -76,4 +76,5 @@ class Corpus:
         draw = self._random
         emotions = {name: 0.9 if draw.random() < 0.1 else 0.1 for name in EMOTIONS}
         intents = {name: 0.9 if draw.random() < 0.1 else 0.1 for name in INTENTS}
-        return Segment(start, end, draw.choice(STEPS), 0.7, self._sentiment(), emotions, intents, None, draw.random() < 0.2)
+        step, unsure = draw.choice(STEPS), draw.random() < 0.2
+        return Segment(start, end, step, 0.7, self._sentiment(), emotions, intents, None, unsure)

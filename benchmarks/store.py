@@ -41,7 +41,9 @@ async def run(path: Path, count: int, vectors: bool) -> None:
             print(f"{stored:>9,} stored  {rate:>7,.0f} mentions/s in this window", flush=True)
             window = busy
     status = await engine.status()
-    print(f"all: {stored / busy:,.0f} mentions/s; {status.bytes / 1e6:,.0f} MB, {status.bytes / stored:,.0f} bytes a mention")
+    print(
+        f"all: {stored / busy:,.0f} mentions/s; {status.bytes / 1e6:,.0f} MB, {status.bytes / stored:,.0f} bytes each"
+    )
     await engine.close()
 
 

@@ -84,10 +84,11 @@ ALIASES: Mapping[str, str] = {
 NATIVE = ("version", "scores", "replies", "rating_original", "own", "author", "engagement")
 FIELDS = (*ALIASES, *NATIVE)
 # Words that a column's name may carry beside what it says: `Note /10`, `Avis client`, `Your comment`.
-_NOISE = frozenset(
-    ("client clients customer user your votre the de du des la le les l d sur out of from overall global total final"
-     " kunden cliente 1 5 10 20 100").split()
-)  # fmt: skip
+_NOISE = frozenset({
+    "client", "clients", "customer", "user", "your", "votre", "the", "de", "du", "des", "la", "le", "les", "l",
+    "d", "sur", "out", "of", "from", "overall", "global", "total", "final", "kunden", "cliente", "1", "5",
+    "10", "20", "100",
+})  # fmt: skip
 _SAMPLED = 200  # values looked at, a column
 
 
@@ -175,6 +176,8 @@ def decide(
             fields["text"] = column
         else:
             problems.append(f"column {column!r} looks like {name} by its name, but {wrong}: left out")
+    if not fields and columns:
+        problems.append("no column has a name that is known: is there a header line? `columns` names them")
     _longest_is_text(fields, mapping, samples, problems)
     scale = _scale(fields, samples, problems) if "rating" not in scales else None
     order = _order(fields, samples, dates, problems)
@@ -267,9 +270,7 @@ def _scale(
     return None
 
 
-def _order(
-    fields: Mapping[str, str], samples: Mapping[str, list[Any]], dates: Dates, problems: list[str]
-) -> str:
+def _order(fields: Mapping[str, str], samples: Mapping[str, list[Any]], dates: Dates, problems: list[str]) -> str:
     if dates.order != "auto" or dates.pattern:
         return dates.order
     texts = [

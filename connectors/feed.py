@@ -41,7 +41,6 @@ class _State:
 
     def __init__(self, cursor: str | None) -> None:
         data: dict[str, Any] = json.loads(cursor) if cursor else {}
-        self.read_before = bool(data)
         self.url: str | None = data.get("url")
         self.etag: str | None = data.get("etag")
         self.modified: str | None = data.get("modified")
@@ -103,7 +102,7 @@ class Feed:
     async def pages(self, cursor: str | None) -> AsyncIterator[Page]:
         """New and edited entries of the feed, then, on the first read, its older pages."""
         state = _State(cursor)
-        url = state.url or self._config.url
+        url, expired = state.url or self._config.url, False
         answer = await self._http.get(url, state.validators())
         now = self._context.now()
         fresh = pause_of_headers(answer.headers, now)
@@ -112,7 +111,7 @@ class Feed:
             if answer.status == 304:
                 yield Page(cursor=state.json())
         if answer.status != 304 and (digest := _short(answer.body)) != state.body:
-            first = not state.read_before
+            first = not state.known
             document, rejects = await self._document(answer)
             state.ttl = document.pause.total_seconds() if document.pause else None
             gaps = self._gaps(state, document, now)
@@ -120,14 +119,15 @@ class Feed:
                 state.older, state.left = document.older, self._config.older_pages
             for page in self._pages(state, document, rejects, gaps, (answer, digest)):
                 yield page
-            if document.expired:
-                raise PermanentError(f"{self._config.url}: the feed says that it has ended")
+            expired = document.expired
         elif answer.status != 304 and _take_validators(state, answer):
             yield Page(cursor=state.json())
         async for page in self._walk(state, url):
             yield page
         asked = timedelta(seconds=state.ttl) if state.ttl else None
         self.pause = longest([fresh, asked], self._config.longest_pause)
+        if expired:
+            raise PermanentError(f"{self._config.url}: the feed says that it has ended")
 
     async def close(self) -> None:
         """Close the HTTP session."""
@@ -169,9 +169,7 @@ class Feed:
     ) -> Iterable[Page]:
         """The document in pages; only the last one's cursor says that the whole document has been read."""
         now = self._context.now()
-        deletions = tuple(
-            Deletion(mention_id(self._config.url, native), at or now) for native, at in document.deleted
-        )
+        deletions = tuple(Deletion(mention_id(self._config.url, native), at or now) for native, at in document.deleted)
         mentions: list[Mention] = []
         for entry in document.entries:
             found = state.version(entry, now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import Field
 
@@ -81,6 +81,7 @@ class File:
         self._config, self._context = config, context
         self._root = Path(config.path).expanduser()
         self.progress: tuple[int, int] = (0, 0)
+        self._below: BinaryIO | None = None  # the file in work as it lies on disk, for the progress
         self._ids: dict[str, tuple[int, RowIds]] = {}  # of the file read last, so that a grown one is not re-read
 
     async def pages(self, cursor: str | None) -> AsyncIterator[Page]:
@@ -88,7 +89,7 @@ class File:
         state = FileState(cursor)
         paths = await asyncio.to_thread(self._paths)
         folder = self._many
-        state.keep_only({self._name(path) for path in paths})
+        await asyncio.to_thread(state.keep_only, {self._name(path): path for path in paths})
         sizes = [path.stat().st_size for path in paths if path.exists()]
         done, total = 0, sum(sizes)
         for path in paths:
@@ -163,6 +164,7 @@ class File:
             return
         stream, below = opened(path)
         with stream, below:
+            self._below = below
             try:
                 yield from records(stream, how, offset, number)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -245,7 +247,9 @@ class _Reading:
         self._state.put(self._name, self._mark)
         if self._ended:  # not before: a reading that was given up may still be running in its thread
             self._owner._ids = {self._name: (self._mark.offset, self._ids)}
-        share = self._mark.size if self._mark.finished else min(self._mark.offset, self._mark.size)
+        below = self._owner._below
+        share = 0 if below is None or below.closed else below.tell()
+        share = self._mark.size if self._mark.finished else min(share, self._mark.size)
         return Page(tuple(mentions), self._state.json(), (), tuple(rejects)), share
 
     def _one(self, record: Record, now: datetime, mentions: list[Mention], rejects: list[Reject]) -> None:

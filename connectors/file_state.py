@@ -6,6 +6,7 @@ Files in work and the latest finished ones keep a `Mark`; older finished ones on
 import json
 import zlib
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -66,17 +67,21 @@ class FileState:
     def __init__(self, cursor: str | None) -> None:
         data = json.loads(cursor) if cursor else {}
         self._marks: dict[str, Mark] = {
-            name: Mark(numbers[0], numbers[1], numbers[2], numbers[3], (head[0], head[1]), (tail[0], tail[1]), flags[0], flags[1])
+            name: Mark(*numbers, head=(head[0], head[1]), tail=(tail[0], tail[1]), hashed=flags[0], finished=flags[1])
             for name, (numbers, head, tail, flags) in data.get("files", {}).items()
         }
         done = data.get("done", "")
         self._done: dict[str, None] = dict.fromkeys(done[at : at + 8] for at in range(0, len(done), 8))
 
-    def keep_only(self, names: set[str]) -> None:
-        """Forget files that are gone."""
-        self._marks = {name: mark for name, mark in self._marks.items() if name in names}
-        if len(names) > _MOST_FILES:
+    def keep_only(self, paths: Mapping[str, Path]) -> None:
+        """Forget files that are gone or changed. Raises PermanentError for more files than the cursor has room for."""
+        if len(paths) > _MOST_FILES:
             raise PermanentError(f"more than {_MOST_FILES} files in one folder: move those that were read elsewhere")
+        self._marks = {name: mark for name, mark in self._marks.items() if name in paths}
+        if self._done:
+            stats = {name: path.stat() for name, path in paths.items() if path.exists()}
+            here = {_short(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+            self._done = {digest: None for digest in self._done if digest in here}
 
     def finished(self, name: str, path: Path) -> bool:
         """Whether the file is as it was when it had been read to its end."""
@@ -110,8 +115,6 @@ class FileState:
             if len(self._marks) > _MARKS and kept.finished and old != name:
                 del self._marks[old]
                 self._done[_short(old, kept.size, kept.mtime)] = None
-        while len(self._done) > _MOST_FILES:
-            self._done.pop(next(iter(self._done)))
 
     def finish(self, name: str, path: Path) -> None:
         """Note that a file is not to be looked at again until it changes."""

@@ -240,7 +240,7 @@ def _csv(stream: BinaryIO, how: Layout, offset: int, number: int, named: bool = 
         except csv.Error as problem:
             cells, error = [], str(problem)
         raw = b"".join(lines.raw)
-        if len(lines.raw) > 1 and (error or (lines.ended and raw.count(b'"') % 2 and how.quoting != csv.QUOTE_NONE)):
+        if len(lines.raw) > 1 and (error or _unclosed(raw, how, lines.ended)):
             # A quote that never closes has swallowed the lines behind it: give up its own line only.
             raw = lines.raw[0]
             stream.seek(start + len(raw))
@@ -264,6 +264,13 @@ def _csv(stream: BinaryIO, how: Layout, offset: int, number: int, named: bool = 
             yield Record(first, lines.offset, raw, dict(zip(columns, cells, strict=True)), "", whole)
         else:
             yield Record(first, lines.offset, raw, {"cells": cells}, "", whole)
+
+
+def _unclosed(raw: bytes, how: Layout, ended: bool) -> bool:
+    """Whether a row over several lines holds an odd number of quotes, as no well-written row does."""
+    if how.quoting == csv.QUOTE_NONE or (how.escape is not None and not ended):
+        return False
+    return raw.decode(how.encoding, "replace").count('"') % 2 == 1
 
 
 def _reader(lines: _Lines, how: Layout) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ _CLOCK = re.compile(
     r"(\d{1,2})[:h.](\d{2})(?:[:.](\d{2})(?:[.,](\d{1,6})\d*)?)?\s*([ap])?\.?m?\.?\s*(z|utc|gmt|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
 )
-_NUMERIC_DAY = re.compile(r"(\d{1,4})\s?([./-])\s?(\d{1,2})\s?[./-]\s?(\d{2,4})\.?(?:(?:[ T,]|um|à|at)+(.+))?")
+_NUMERIC_DAY = re.compile(r"(\d{1,4})\s?([./-])\s?(\d{1,2})\s?[./-]\s?(\d{1,4})\.?(?:(?:[ T,]|um|à|at)+(.+))?")
 _HAN_DAY = re.compile(r"(\d{4})[年년]\s*(\d{1,2})[月월]\s*(\d{1,2})[日일]?\s*(.*)")
 _NAMED_DAY = re.compile(
     r"(?:[^\W\d]+\.?,?\s+)?(\d{1,2})(?:er|st|nd|rd|th|\.|º)?\s*(?:de\s+|-)?([^\W\d]+)\.?,?\s*(?:de\s+|-)?(\d{4})(?:[,\s]+(.+))?",
@@ -152,6 +152,8 @@ class Dates:
     def _numeric(self, first: str, second: str, third: str, mark: str) -> tuple[int, int, int]:
         if len(first) > 2:
             return int(first), int(second), int(third)
+        if len(third) not in (2, 4):
+            raise ValueError(f"{first}{mark}{second}{mark}{third} is not a date")
         a, b, year = int(first), int(second), int(third)
         if len(third) == 2:
             year += 1900 if year >= 70 else 2000

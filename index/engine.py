@@ -55,9 +55,7 @@ class Engine(Protocol):
     async def waiting(self, limit: int, now: datetime) -> list[Waiting]:
         """Mentions waiting for their analysis, or due for another try, oldest arrival first."""
 
-    async def analysed(
-        self, outcomes: Sequence[AnalysisOutcome], now: datetime, rules: Rules | None = None
-    ) -> Saved:
+    async def analysed(self, outcomes: Sequence[AnalysisOutcome], now: datetime, rules: Rules | None = None) -> Saved:
         """Store analyses of stored mentions whose version still holds; match those that had none."""
 
     async def get(self, mention_id: str) -> Record:

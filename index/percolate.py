@@ -100,15 +100,9 @@ def _shared(node: Node, pool: dict[Node, Node]) -> Node:
 def _holds(node: Node, document: Document, known: dict[int, bool]) -> bool:
     """The truth of a tree, each shared condition evaluated once per mention; `known` is by the node's identity."""
     if isinstance(node, And):
-        for item in node.items:
-            if not _holds(item, document, known):
-                return False
-        return True
+        return all(_holds(item, document, known) for item in node.items)
     if isinstance(node, Or):
-        for item in node.items:
-            if _holds(item, document, known):
-                return True
-        return False
+        return any(_holds(item, document, known) for item in node.items)
     if isinstance(node, Not):
         return not _holds(node.item, document, known)
     truth = known.get(id(node))

@@ -109,7 +109,10 @@ class _Builder:
             return self._field(item, bound, depth)
         if isinstance(item, tree.Boost):
             inner = self.build(item.expr, field, bound, depth + 1)
-            return None if inner is None else Boost(inner, float(item.force))
+            factor = float(item.force)
+            if factor > 1000:
+                raise QueryError("this weight is too large", item.pos, "a weight from 0 to 1000, as in delivery^2")
+            return None if inner is None else Boost(inner, factor)
         self.clauses += 1
         if self.clauses > self.limits.clauses:
             raise QueryError(f"more than {self.limits.clauses} words and conditions", item.pos)

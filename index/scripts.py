@@ -1,7 +1,6 @@
 """Which characters make a word, a run without spaces, an emoji: the regular expressions of index.tokens."""
 
 import re
-import sys
 import unicodedata
 
 CJK = (
@@ -18,33 +17,20 @@ UNSPACED = (
 )
 APOSTROPHES = "'’ʼ＇‘׳״"
 JOINERS = "\u00ad\u200c\u200d\u2060"
-_RUN = re.compile(f"[{CJK}{UNSPACED}]")
 
 
-def _ranges(wanted: frozenset[int]) -> str:
-    """A character class body of these code points."""
-    parts: list[str] = []
-    start = previous = -2
-    for point in [*sorted(wanted), sys.maxunicode + 2]:
-        if point != previous + 1:
-            if start >= 0:
-                parts.append(f"{chr(start)}-{chr(previous)}")
-            start = point
-        previous = point
-    return "".join(parts)
+def _word_class() -> str:
+    """Letters, numbers and marks of every script written with spaces (planes 0 and 1), as a character class body."""
+    spaced = "".join(map(chr, range(0x20000)))
+    letters = re.findall(f"[^\\W_{CJK}{UNSPACED}]+", spaced)
+    marks = [
+        char for char in re.findall(f"[^\\w{CJK}{UNSPACED}]", spaced)
+        if unicodedata.category(char)[0] == "M" and not "\ufe00" <= char <= "\ufe0f" and char != "\u20e3"
+    ]  # fmt: skip
+    return "".join(f"{run[0]}-{run[-1]}" for run in letters) + "".join(marks)
 
 
-def _word_points() -> frozenset[int]:
-    """Letters, numbers and marks of every script written with spaces (up to plane 1)."""
-    points = []
-    for point in range(0x20000):
-        char = chr(point)
-        if (char.isalnum() or unicodedata.category(char)[0] == "M") and not _RUN.match(char):
-            points.append(point)
-    return frozenset(points) - frozenset(range(0xFE00, 0xFE10)) - {0x20E3, 0xE0100}
-
-
-WORD = _ranges(_word_points())
+WORD = _word_class()
 _EMOJI = (
     "\u203c\u2049\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2\u25aa\u25ab"
     "\u25b6\u25c0\u25fb-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299"
@@ -72,8 +58,8 @@ SCHEME = re.compile(_SCHEME, re.IGNORECASE)
 """What stands before the words of a link."""
 
 _MARKS = "".join(
-    chr(point) for point in range(0x300, 0x1AB00 if sys.maxunicode > 0xFFFF else 0x10000)
-    if unicodedata.category(chr(point))[0] == "M" and _RUN.match(chr(point))
+    char for char in re.findall(f"[{CJK}{UNSPACED}]", "".join(map(chr, range(0xB000))))
+    if unicodedata.category(char)[0] == "M"
 )  # fmt: skip
 CLUSTER = re.compile(
     "[\u1100-\u115f\ua960-\ua97f][\u1160-\u11a7]*[\u11a8-\u11ff]*"  # Hangul in letters

@@ -10,6 +10,7 @@ the last letter of a run stands alone as well: a single letter is then found as 
 (don't: dont); hyphens and slashes separate; `3,5` is one token; of a link the words are kept, not `https://www.`.
 """
 
+import re
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -54,6 +55,8 @@ _DROPPED = frozenset(
 )
 _KEPT = {"и\u0306", "у\u0306", "і\u0308"}  # й, ў and ї are letters of their own
 _KEPT_SIGNS = frozenset("#@_.,-٫٬")
+_PLAIN_RUN = re.compile("[\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3]+")
+_PLAIN = str.maketrans({**dict.fromkeys(APOSTROPHES, "'"), "\u00ad": "", "\u2060": ""})
 _stemmers = threading.local()
 
 
@@ -82,7 +85,7 @@ def _fold(text: str) -> str:
         decomposed = _unaccented(decomposed)
     if not decomposed.isalpha():
         decomposed = "".join([str(unicodedata.decimal(char, char)) for char in decomposed])
-    return _thai(unicodedata.normalize("NFC", decomposed))
+    return _thai(unicodedata.normalize("NFC", decomposed).translate(_LETTERS))  # again: ǣ is now æ
 
 
 def _unaccented(decomposed: str) -> str:
@@ -139,16 +142,34 @@ def _split(surface: str) -> Iterator[tuple[int, int]]:
         yield start, len(surface)
 
 
-@lru_cache(maxsize=32768)
-def _pieces(surface: str) -> tuple[tuple[str, int, int, str], ...]:
+def _cut(surface: str) -> tuple[tuple[str, int, int, str], ...]:
     """The tokens of one surface as (exact, start, end, word), offsets within the surface."""
+    if _PLAIN_RUN.fullmatch(surface):  # one letter each, already folded
+        last = len(surface) - 1
+        pairs = [(surface[at : at + 2], at, at + 2, surface[at : at + 2]) for at in range(last)]
+        return (*pairs, (surface[last], last, last + 1, surface[last]))
     found = []
     for start, end in _split(surface):
         part = surface[start:end]
         folded = exact(part)
         if folded:
-            found.append((folded, start, end, part.lower().replace("’", "'")))
+            found.append((folded, start, end, part.lower() if part.isascii() else _word(part)))
     return tuple(found)
+
+
+_cached_cut = lru_cache(maxsize=32768)(_cut)
+
+
+@lru_cache(maxsize=32768)
+def _word(part: str) -> str:
+    """A token's surface as stemmers want it: lower case, composed, plain apostrophes, no invisible hyphens."""
+    lower = unicodedata.normalize("NFKC", part.lower()).translate(_PLAIN)
+    return lower.replace("i\u0307", "i")  # what Python makes of a Turkish capital
+
+
+def _recurs(surface: str) -> bool:
+    """Whether a surface is a word that other texts have too, worth remembering; runs without spaces are sentences."""
+    return len(surface) <= 32 and (surface.isascii() or not IS_RUN.match(surface))
 
 
 def _readable(text: str) -> str:
@@ -163,7 +184,8 @@ def tokenize(text: str) -> list[Token]:
     found: list[Token] = []
     for match in SURFACE.finditer(_readable(text)):
         offset = match.start()
-        for folded, start, end, word in _pieces(match[0]):
+        surface = match[0]
+        for folded, start, end, word in (_cached_cut if _recurs(surface) else _cut)(surface):
             found.append(Token(folded, offset + start, offset + end, word))
     return found
 
@@ -204,12 +226,14 @@ def _stemmer(code: str) -> "Stemmer.Stemmer":
     return cached
 
 
-@lru_cache(maxsize=65536)
-def _columns(surface: str, language: str | None) -> tuple[str, str]:
+def _column_pair(surface: str, language: str | None) -> tuple[str, str]:
     """The tokens of one surface, joined, in both forms."""
-    pieces = _pieces(surface)
+    pieces = _cut(surface)
     stems = [stem(word, language) or "" for _, _, _, word in pieces]
-    return " ".join(folded for folded, _, _, _ in pieces), " ".join(stems)
+    return " ".join([folded for folded, _, _, _ in pieces]), " ".join(stems)
+
+
+_cached_pair = lru_cache(maxsize=65536)(_column_pair)
 
 
 def indexed(text: str, language: str | None) -> tuple[str, str]:
@@ -218,11 +242,13 @@ def indexed(text: str, language: str | None) -> tuple[str, str]:
     Without a stemmer for the language the second is empty.
     """
     code = base_language(language)
-    surfaces = SURFACE.findall(_readable(text))
-    if code not in _STEMMED:
-        return " ".join([joined for joined in [_columns(surface, None)[0] for surface in surfaces] if joined]), ""
-    columns = [column for column in [_columns(surface, code) for surface in surfaces] if column[0]]
-    return " ".join([column[0] for column in columns]), " ".join([column[1] for column in columns])
+    stemmed = code if code in _STEMMED else None
+    pairs = [
+        (_cached_pair if _recurs(surface) else _column_pair)(surface, stemmed)
+        for surface in SURFACE.findall(_readable(text))
+    ]
+    column = " ".join([pair[0] for pair in pairs if pair[0]])
+    return column, " ".join([pair[1] for pair in pairs if pair[0]]) if stemmed else ""
 
 
 def open_ended(tokens: list[Token], text: str) -> list[Token]:

@@ -113,19 +113,10 @@ def is_history(mention: Mention, max_age: timedelta) -> bool:
 
 
 class AlertRules:
-    """The service's `index.contract.Rules`.
+    """The service's `index.contract.Rules`; `describe` makes the evidence of one match."""
 
-    `max_age` serves `dated`, by which the pipeline marks history at ingest; `describe` makes the evidence of
-    one match.
-    """
-
-    def __init__(self, max_age: timedelta = timedelta(hours=24), describe: Describe = describe) -> None:
-        self.max_age = max_age
+    def __init__(self, describe: Describe = describe) -> None:
         self._describe = describe
-
-    def dated(self, mention: Mention) -> Mention:
-        """The mention marked as history where it is; `listener import --live` leaves this out."""
-        return replace(mention, history=is_history(mention, self.max_age))
 
     def groups(self, changes: Sequence[Change], subscriptions: Mapping[str, Subscription]) -> set[Key]:
         """The groups, of subscriptions with a cool-down, in which something fires."""

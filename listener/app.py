@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from listener import notifiers
 from listener.alerts import AlertRules
 from listener.delivery import Deliverer
 from listener.errors import ConfigError
+from listener.evidence import describe
 from listener.ingest import Brands, Ingest
 from listener.metrics import Metrics
 from listener.model import Page
 from listener.pipeline import Backlog, Source, Worker
+from listener.privacy import is_pseudonym, pseudonym
 from listener.secret import reveal
 from listener.settings import Settings
 from nlp.batching import Batcher
@@ -76,7 +79,7 @@ class App:
 
     def rules(self) -> AlertRules:
         """The decision what becomes an alert."""
-        return AlertRules(self.settings.alerts.max_age)
+        return AlertRules(partial(describe, timezone=self.settings.timezone))
 
     async def ingest(self, *, analyse: bool = True, live: bool = False, unanalysed: str = "waiting") -> Ingest:
         """What every page goes through."""
@@ -116,12 +119,16 @@ class App:
 
 def engine_of(settings: Settings) -> EmbeddedEngine:
     """The engine that the settings name, not yet opened."""
-    return EmbeddedEngine(
+    engine = EmbeddedEngine(
         Path(settings.index.path),
         readers=settings.index.readers,
         inbox_limit=settings.serve.inbox_limit,
         timezone=settings.timezone,
     )
+    if settings.privacy.pseudonymise:
+        key = reveal(settings.privacy.pseudonymise).encode()
+        engine.stored_handle = lambda handle: handle if is_pseudonym(handle) else pseudonym(key, handle)
+    return engine
 
 
 @contextlib.asynccontextmanager
@@ -160,7 +167,9 @@ class Service:
         sources = {name: self.app.source(name, config) for name, config in settings.sources.items() if config.enabled}
         ingest = await self.app.ingest()
         self.sources = sources
-        self._deliverer = Deliverer(self.app.engine, self._destinations, now=self.app.now)
+        self._deliverer = Deliverer(
+            self.app.engine, self._destinations, self.app.now, language=settings.alerts.language
+        )
         self._backlog = Backlog(ingest, on_alerts=self._deliverer.wake.set)
         self._spawn("deliver", self._deliverer.run())
         self._spawn("backlog", self._backlog.run())
@@ -220,6 +229,8 @@ def configured(settings: Settings, names: Iterable[str]) -> list[tuple[str, Sour
     found = []
     for name in names:
         if name not in settings.sources:
-            raise ConfigError(f"no source of that name; there are: {', '.join(settings.sources) or 'none'}", f"sources.{name}")
+            raise ConfigError(
+                f"no source of that name; there are: {', '.join(settings.sources) or 'none'}", f"sources.{name}"
+            )
         found.append((name, settings.sources[name]))
     return found

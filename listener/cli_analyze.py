@@ -55,10 +55,9 @@ def analyze(args: argparse.Namespace) -> int:
 
 def _classifier(args: argparse.Namespace) -> tuple[Classifier, int]:
     """The classifier of the settings where there are any, else the default one; and the cost of a batch."""
-    from nlp.registry import load
-
     from listener.settings import FILE_NAME, VARIABLE, Settings, find
     from listener.settings import load as load_settings
+    from nlp.registry import load
 
     named = args.config is not None or os.environ.get(VARIABLE)
     found = named or (Path(FILE_NAME).is_file() and args.classifier is None)
@@ -168,17 +167,20 @@ def answers(
     outcomes = iter(_outcomes(verbatims, classifier))
     for line in batch:
         if line.verbatim is None:
-            yield {"line": line.number, "error": line.error} if line.id is None else {"id": line.id, "error": line.error}
+            place = {"line": line.number} if line.id is None else {"id": line.id}
+            yield {**place, "error": line.error}
             continue
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            yield {"id": line.id, "error": f"cannot be analysed: {str(outcome) or type(outcome).__name__}"}
-            continue
-        row = {"id": line.id, **analysis_to_json(outcome, line.verbatim.text)}
-        if explain:
-            _add_explanation(row, classifier.explain(line.verbatim, outcome))
-        if vector:
-            row["vector"] = _floats(outcome)
+        try:
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                raise outcome
+            row = {"id": line.id, **analysis_to_json(outcome, line.verbatim.text)}
+            if explain:
+                _add_explanation(row, classifier.explain(line.verbatim, outcome))
+            if vector:
+                row["vector"] = _floats(outcome)
+        except Exception as error:  # one text that the model cannot read stops nothing
+            row = {"id": line.id, "error": f"cannot be analysed: {str(error) or type(error).__name__}"}
         yield row
 
 

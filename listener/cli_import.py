@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from connectors.base import Context, SourceConfig
+from connectors.base import Connector, Context, SourceConfig
 from connectors.file import File, FileConfig, Guess, file_namespace, plan
 from index.contract import Saved
 from listener.app import App, opened
@@ -113,7 +113,8 @@ def _config(settings: Settings, source: str | None, update: dict[str, Any]) -> F
     held = settings.sources.get(source) if source is not None else None
     if isinstance(held, FileConfig):
         return held.model_copy(update=update)
-    shared = {} if held is None else {key: getattr(held, key) for key in SourceConfig.model_fields if key != "connector"}
+    names = [] if held is None else [name for name in SourceConfig.model_fields if name != "connector"]
+    shared = {name: getattr(held, name) for name in names}
     return FileConfig(**{**shared, **update})
 
 
@@ -230,7 +231,8 @@ class _Run:
                 outcome.add(page, stored)
                 report(*connector.progress)
 
-            worker = Worker(Source(job.key, config, connector), self._ingest, once=True, on_saved=saved)
+            source = Source(job.key, config, cast(Connector, connector))  # its Config is narrower than the seam's
+            worker = Worker(source, self._ingest, once=True, on_saved=saved)
             self._stop = worker.stop
             try:
                 await worker.run()

@@ -14,7 +14,7 @@ from listener.errors import InputError
 from listener.ingest import Ingest
 from listener.model import Record
 from listener.presets import presets
-from listener.settings import FILE_NAME, Settings, load
+from listener.settings import FILE_NAME, Settings, loads
 from listener.settings_text import initial
 
 _PAGE = 256
@@ -30,10 +30,11 @@ def init(args: argparse.Namespace) -> int:
     if path.exists():
         raise InputError(f"{path} exists already: name another folder, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
-    with path.open("x", encoding="utf8") as stream:
-        stream.write(initial(folder))
-    settings = load(path)
+    text = initial(folder)
+    settings = loads(text, folder)
     kept = asyncio.run(_subscribe(settings))
+    with path.open("x", encoding="utf8") as stream:  # last: where the store cannot be made, nothing is in the way
+        stream.write(text)
     say(f"{path}: settings, with no sources yet")
     say(f"{settings.index.path}: the store")
     for name in kept:
@@ -56,7 +57,7 @@ async def _subscribe(settings: Settings) -> list[str]:
 
 
 def reanalyze(args: argparse.Namespace) -> int:
-    """Analyse stored mentions again, in the order of their ids; goes on where an ended run of the same query stopped."""
+    """Analyse stored mentions again, by id; goes on where an ended run of the same query stopped."""
     return asyncio.run(_reanalyze(args, settings_of(args)))
 
 

@@ -115,7 +115,7 @@ def progress(label: str, unit: str = "it", *, scale: bool = False) -> Iterator[R
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]  # tqdm ships no types
 
     with tqdm(desc=label, unit=unit, unit_scale=scale, dynamic_ncols=True, file=sys.stderr, leave=False) as bar:
 

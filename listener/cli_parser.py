@@ -159,7 +159,8 @@ def _manage(commands: Commands) -> None:
     actions = _actions(subscriptions)
     _add(actions, "list", "all subscriptions", json=True)
     _subscription_add(actions)
-    for name, help in (("remove", "remove one; its alerts stay"), ("enable", "watch again"), ("disable", "watch no more")):
+    verbs = {"remove": "remove one; its alerts stay", "enable": "watch again", "disable": "watch no more"}
+    for name, help in verbs.items():
         _add(actions, name, help).add_argument("name", metavar="NAME")
     test = _add(actions, "test", "how often a query would have fired in the last 30 days", json=True)
     _query(test, "the query, or the name of a subscription")

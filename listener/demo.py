@@ -24,7 +24,7 @@ from listener.journey import NAMES, StepView, worst
 from listener.model import Page
 from listener.pipeline import Worker
 from listener.render import render
-from listener.settings import load
+from listener.settings import Settings, load
 
 _SETTINGS = f'''# The demo: one source, the bundled sample; alerts go to this terminal.
 brand = "{OUR_BRAND}"
@@ -48,10 +48,7 @@ _SEARCHES = (
 async def demo(folder: Path, serve: bool) -> None:
     """Store the past part, print what stands in it, and serve until Ctrl-C."""
     settings_file = folder / "listener.toml"
-    if not settings_file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        settings_file.write_text(_SETTINGS, "utf8")
-    settings = load(settings_file)
+    settings = await asyncio.to_thread(_settings, settings_file)
     async with opened(settings, service=True) as app:
         await _subscribe(app)
         await _ingest_past(app)
@@ -62,13 +59,20 @@ async def demo(folder: Path, serve: bool) -> None:
         await _serve(app, settings_file)
 
 
+def _settings(file: Path) -> Settings:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_SETTINGS, "utf8")
+    return load(file)
+
+
 async def _subscribe(app: App) -> None:
     """The two ready-made subscriptions on our brand, and one that gathers an hour of trouble into one alert."""
     known = {item.id for item in await app.engine.subscriptions()}
     wanted = [item.subscription(app.now(), brand=OUR_BRAND) for item in presets.presets()]
     wanted.append(
         Subscription(
-            "trouble", f"brand:{OUR_BRAND} -is:own segments:(sentiment:negative AND (step:payment OR step:reception OR step:support))",
+            "trouble", f"brand:{OUR_BRAND} -is:own segments:(sentiment:negative step:(payment OR support))",
             app.now(), name="trouble with an order", cooldown=timedelta(hours=1),
         )
     )  # fmt: skip
@@ -120,15 +124,16 @@ async def _report(app: App) -> None:
         found = await engine.search(Search(query, size=1), now)
         _say(f"  listener search '{query}'   ({found.total} found)")
     _title("What to make of it")
-    _say(f"{OUR_BRAND} and its {len(RIVALS)} rivals are invented, and so are these texts. They were used in training, so the")
-    _say("labels above look better than they are on texts never seen: docs/model-card.md has the true figures.")
+    _say(f"{OUR_BRAND} and its {len(RIVALS)} rivals are invented, and so are these texts. They were used in training,")
+    _say("so the labels above look better than they are on texts never seen: docs/model-card.md has the true figures.")
 
 
 async def _step(app: App, step: StepView) -> None:
     net = f"{step.net:+.2f}" if step.net is not None else "-"
     query = f"brand:{OUR_BRAND} segments:(step:{step.step} sentiment:negative)"
     found = await app.engine.search(Search(query, size=1), app.now())
-    _say(f"  {NAMES['en'][step.step]:<26} net {net}  {step.clauses:>3} clauses  {step.zone or '-':<13} {step.top_emotion or ''}")
+    name, zone, emotion = NAMES["en"][step.step], step.zone or "-", step.top_emotion or ""
+    _say(f"  {name:<26} net {net}  {step.clauses:>3} clauses  {zone:<13} {emotion}")
     for hit in found.hits:
         record = hit.record
         segments = record.analysis.segments if record.analysis else ()

@@ -45,9 +45,7 @@ class ConfigError(ListenerError):
     def __init__(self, problems: str | Problem | Sequence[Problem], path: str = "") -> None:
         if isinstance(problems, str):
             problems = Problem(path, problems) if path else Problem("settings", problems)
-        self.problems: tuple[Problem, ...] = (
-            (problems,) if isinstance(problems, Problem) else tuple(problems)
-        )
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -103,9 +101,7 @@ class PermanentError(ListenerError):
 _TEMPORARY = frozenset({408, 409, 421, 423, 425, 429})
 
 
-def error_of_status(
-    status: int, message: str, headers: Mapping[str, str] | None = None
-) -> ListenerError:
+def error_of_status(status: int, message: str, headers: Mapping[str, str] | None = None) -> ListenerError:
     """The error an HTTP status stands for: 408, 409, 425, 429 and 5xx temporary, other 4xx permanent."""
     if status in _TEMPORARY or status >= 500:
         return TemporaryError(f"{message} (HTTP {status})", retry_after_of(headers or {}))

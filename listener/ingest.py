@@ -55,7 +55,11 @@ class Ingest:
         known = await self.engine.known((mention.id, mention.version) for mention in mentions)
         fresh = [mention for mention in mentions if (mention.id, mention.version) not in known]
         outcomes = await self.outcomes(fresh, live=live)
-        failures = {m.id: str(o) or type(o).__name__ for m, o in zip(fresh, outcomes, strict=True) if isinstance(o, Exception)}
+        failures = {
+            mention.id: str(outcome) or type(outcome).__name__
+            for mention, outcome in zip(fresh, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        }
         records = tuple(
             self._allowed(Record(mention, outcome if isinstance(outcome, Analysis) else None), config)
             for mention, outcome in zip(fresh, outcomes, strict=True)
@@ -87,7 +91,7 @@ class Ingest:
         """The record without its words where the place's terms forbid to store them."""
         if config is None or config.terms.may_store_text:
             return record
-        analysis = record.analysis and replace(record.analysis, segments=record.analysis.segments, vector=None)
+        analysis = record.analysis and replace(record.analysis, vector=None)
         return Record(replace(record.mention, text="", title=None, replies=()), analysis)
 
     def _count(self, source: str, saved: Saved, failures: int, seconds: float) -> None:

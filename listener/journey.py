@@ -105,10 +105,8 @@ def view(counts: StepCounts) -> StepView:
 def steps(counts: Sequence[StepCounts]) -> list[StepView]:
     """All steps in the order of the journey, those without a clause too; `none` last."""
     by_step = {item.step: item for item in counts}
-    empty = dict.fromkeys(("segments", "mentions", "negative", "neutral", "positive", "uncertain"), 0)
-    rest = {"emotions": {}, "intents": {}, **dict.fromkeys(("effort_sum", "effort_n", "promoters", "passives", "detractors"), 0)}
     order = [*STEPS, *(step for step in by_step if step not in STEPS)]
-    return [view(by_step.get(step) or StepCounts(step, **empty, **rest)) for step in order]  # type: ignore[arg-type]  # two literal dicts
+    return [view(by_step.get(step) or StepCounts(step, 0, 0, 0, 0, 0, 0, {}, {}, 0, 0, 0, 0, 0)) for step in order]
 
 
 def worst(counts: Sequence[StepCounts], least: int = FEW) -> list[StepView]:

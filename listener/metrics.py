@@ -11,7 +11,9 @@ class Metrics:
         self.mentions = Counter(
             "listener_mentions", "Mentions stored, by outcome", ["source", "outcome"], registry=self.registry
         )
-        self.rejects = Counter("listener_dead_letters", "Records that could not be parsed", ["source"], registry=self.registry)
+        self.rejects = Counter(
+            "listener_dead_letters", "Records that could not be parsed", ["source"], registry=self.registry
+        )
         self.alerts = Counter("listener_alerts", "Alerts written", registry=self.registry)
         self.failures = Counter(
             "listener_source_failures", "Failed looks at a source, by kind", ["source", "kind"], registry=self.registry

@@ -222,9 +222,7 @@ class Worker:
         if self._gap is not None:
             await self._engine.close_gap(self._gap, now)
             self._gap = None
-        await self._put_state(
-            replace(self._state, state="waiting", detail="", last_success_at=now, next_try_at=None)
-        )
+        await self._put_state(replace(self._state, state="waiting", detail="", last_success_at=now, next_try_at=None))
 
     async def _put_state(self, state: SourceState) -> None:
         self._state = state
@@ -271,4 +269,3 @@ class Backlog:
         if saved.alerts:
             self._on_alerts()
         return len(waiting)
-

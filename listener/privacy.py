@@ -35,6 +35,11 @@ def fold_handle(handle: str) -> str:
     return folded.strip().removeprefix("@").strip()
 
 
+def is_pseudonym(handle: str) -> bool:
+    """Whether a handle is one of ours already: `p_` and 24 hex digits."""
+    return re.fullmatch(r"p_[0-9a-f]{24}", handle) is not None
+
+
 def pseudonymise(mention: Mention, key: bytes) -> Mention:
     """The mention with its author under a pseudonym.
 

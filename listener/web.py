@@ -37,7 +37,9 @@ async def start(service: Service) -> tuple[web.AppRunner, str]:
         await web.TCPSite(runner, serve.host, serve.port).start()
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError(f"cannot listen on {serve.host}:{serve.port}: {error.strerror or error}", "serve.port") from error
+        raise ConfigError(
+            f"cannot listen on {serve.host}:{serve.port}: {error.strerror or error}", "serve.port"
+        ) from error
     host, port = runner.addresses[0][:2]
     return runner, f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -25,7 +25,7 @@ class Linear:
         return features @ self.weights + self.bias
 
 
-def minimise(objective: Objective, start: Wide, steps: int = 300, memory: int = 10) -> Wide:
+def minimise(objective: Objective, start: Wide, steps: int = 120, memory: int = 10) -> Wide:
     """The point where L-BFGS with a backtracking line search stops (gradient small, or `steps` taken)."""
     point, (value, slope) = start, objective(start)
     pairs: list[tuple[Wide, Wide]] = []
@@ -46,7 +46,7 @@ def minimise(objective: Objective, start: Wide, steps: int = 300, memory: int = 
         move, change = there - point, slope_there - slope
         if float(move @ change) > 1e-12:
             pairs = [*pairs, (move, change)][-memory:]
-        done = abs(value - value_there) < 1e-9 * max(1.0, abs(value))
+        done = abs(value - value_there) < 1e-6 * max(1.0, abs(value))
         point, value, slope = there, value_there, slope_there
         if done:
             break

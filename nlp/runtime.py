@@ -82,6 +82,15 @@ class OnnxClassifier:
             for e, p, s in zip(encoded, pieces, spans, strict=True)
         ]
 
+    def detect(self, text: str) -> str:
+        """The language of a text, "und" when unsure."""
+        return self._languages.detect(text) if has_words(text) else "und"
+
+    def cut(self, text: str, pieces: int) -> str:
+        """The text up to the end of its first so many pieces."""
+        (found,) = self._tokenizer.encode([text])
+        return text if len(found.ids) <= pieces else text[: int(found.ends[pieces - 1])]
+
     def _batch(self, verbatims: Sequence[Verbatim]) -> list[Analysis]:
         outcomes: list[Analysis | None] = [None] * len(verbatims)
         speaking: list[int] = []

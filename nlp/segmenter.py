@@ -110,8 +110,9 @@ def _cuts(tokens: Sequence[_Token], text: str, language: str) -> list[_Cut]:
     pending: int | None = None  # words needed by a cut that comes once closers and emoji are over
     for number, token in enumerate(tokens):
         content = token.text.strip()
-        broken = "\n" in token.text or (number > 0 and "\n" in text[tokens[number - 1].end : token.start])
-        if broken or (content and all(char in _ENDS for char in content)):
+        if number and "\n" in text[tokens[number - 1].start : token.start]:
+            pending = 0
+        if content and all(char in _ENDS for char in content):
             pending = 0
             continue
         if content and all(char in _COMMAS for char in content):

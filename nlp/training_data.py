@@ -21,7 +21,8 @@ NOT_FOR_WEIGHTS = (
 )  # fmt: skip
 REDUCED = {"arq": "ar", "ary": "ar", "pt-br": "pt", "pt-mz": "pt", "zh-cn": "zh", "zh-tw": "zh"}
 FOLDERS = ("sentiment", "emotion", "support")
-_NOISE = re.compile(r"https?://\S+|www\.\S+|\bhttp\b|@\w+|[^\w]+|_", re.IGNORECASE)
+_LINKS_AND_NAMES = re.compile(r"https?://\S+|www\.\S+|\bhttp\b|@\w+", re.IGNORECASE)
+_NOISE = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def allowed(name: str) -> bool:
 
 def key(text: str) -> str:
     """The text without links, @names, case and punctuation: equal keys are the same text."""
-    return _NOISE.sub("", text.casefold())
+    return _NOISE.sub("", _LINKS_AND_NAMES.sub(" ", text.casefold()))
 
 
 def split_of(identifier: str, split: str) -> str:
@@ -71,13 +72,17 @@ def files(data: Path, folder: str) -> list[Path]:
 
 def read(path: Path) -> Iterator[Row]:
     """The rows of one file, in its order, train and validation only."""
+    return (row for row in read_all(path) if row.split in ("train", "validation"))
+
+
+def read_all(path: Path) -> Iterator[Row]:
+    """Every row of one file, in its order."""
     csv.field_size_limit(sys.maxsize)
     name = path.name.removesuffix(".csv.gz")
     with gzip.open(path, "rt", encoding="utf8", newline="") as lines:
         for fields in csv.DictReader(lines):
             split = split_of(fields["id"], fields["split"])
-            if split in ("train", "validation"):
-                yield Row(path.parent.name, name, fields["id"], fields["text"], split, fields)
+            yield Row(path.parent.name, name, fields["id"], fields["text"], split, fields)
 
 
 def journey(data: Path, *names: str) -> list[dict[str, Any]]:

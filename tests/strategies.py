@@ -202,7 +202,8 @@ def nodes() -> st.SearchStrategy[ast.Node]:
 
 _CLAUSES = (
     "lang:fr", "channel:(x OR bluesky)", "rating:[1 TO 2]", "rating:>3", "followers:>=10", "verified:true", "brand:Ac*",
-    "date:[now-7d TO now]", "date:2026-03", "date:<2026-03-29", "received:>now-1M/M", "step:reception", "étape:paiement",
+    "date:[now-7d TO now]", "date:2026-03", "date:<2026-03-29", "received:>now-1M/M", "step:reception",
+    "étape:paiement",
     "sentiment:négatif", "emotion:anger", "intent:churn_risk", "effort:>=4", "overall:negative", "stars:[* TO 3}",
     "is:reply", "-is:own", "has:url", "has:rating", "is:unanalysed", "title:*", "author:@ana", "segments:*",
     "segments:(step:reception AND sentiment:negative)", "segments:(sentiment:positive delivery)", "20:30", "text:late",

@@ -15,7 +15,6 @@ from index.embedded.compile import Compiler, Plan, Sql, conjuncts, has_text
 from index.embedded.database import row
 from index.embedded.reading import Reading
 from index.limits import LIMITS
-from index.query import parse
 from listener.errors import InputError
 from listener.model import EMOTIONS, INTENTS, SENTIMENTS, from_ms, to_ms
 
@@ -40,7 +39,7 @@ class Aggregates(Reading):
                 raise InputError(f"unknown facet {name!r}: one of {', '.join(FACET_FIELDS)}")
         if not 1 <= size <= LIMITS.facet_values:
             raise InputError(f"size is 1 to {LIMITS.facet_values}, not {size}")
-        node = parse(query, now=now, timezone=timezone)
+        node = self.parsed(query, now, timezone)
 
         def count(connection: apsw.Connection) -> dict[str, list[tuple[str, int]]]:
             found = _facet_counts(connection, node, list(dict.fromkeys(fields)), to_ms(now))
@@ -59,7 +58,7 @@ class Aggregates(Reading):
             raise InputError(f"unknown interval {interval!r}: one of {', '.join(INTERVALS)}")
         if split is not None and split not in FACET_FIELDS:
             raise InputError(f"cannot split by {split!r}: one of {', '.join(FACET_FIELDS)}")
-        node = parse(query, now=now, timezone=timezone)
+        node = self.parsed(query, now, timezone)
 
         def count(connection: apsw.Connection) -> list[Bucket]:
             return _series(connection, node, interval, split, timezone, to_ms(now))
@@ -68,7 +67,7 @@ class Aggregates(Reading):
 
     async def journey(self, query: str, now: datetime, timezone: str = "UTC") -> list[StepCounts]:
         """Raw counts per step over the segments of the mentions found, each step that occurs."""
-        node = parse(query, now=now, timezone=timezone)
+        node = self.parsed(query, now, timezone)
         return await self._db.read(lambda connection: _journey(connection, node, to_ms(now)), LIMITS.seconds)
 
 
@@ -182,8 +181,8 @@ def _starts(interval: str, zone: ZoneInfo) -> Callable[[int], datetime]:
             else:
                 day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
                 back = {"day": 0, "week": day.weekday(), "month": day.day - 1}[interval]
-                held[ms] = (day.replace(tzinfo=None) - timedelta(days=back)).replace(tzinfo=zone).astimezone(
-                    from_ms(0).tzinfo
+                held[ms] = (
+                    (day.replace(tzinfo=None) - timedelta(days=back)).replace(tzinfo=zone).astimezone(from_ms(0).tzinfo)
                 )
         return held[ms]
 
@@ -231,5 +230,3 @@ def _nps_by_step(
         f"WHERE hit.nps IS NOT NULL AND {segments.text}) GROUP BY value"
     )
     return {name: (a, b, c) for name, a, b, c in connection.execute(sql, (*values, *segments.values))}
-
-

@@ -178,6 +178,10 @@ def _write_alert(connection: apsw.Connection, alert: Alert, now_ms: int) -> bool
         )
     elif due <= now_ms:
         return False
+    elif to_ms(alert.due_at) < due:  # a full alert does not wait for the end of its window
+        due = to_ms(alert.due_at)
+        connection.execute("UPDATE alert SET due = ? WHERE id = ?", (due, alert.id))
+        connection.execute("UPDATE outbox SET due = ? WHERE alert = ? AND state = 'pending'", (due, alert.id))
     held = rows(connection, "SELECT mention, version, ord FROM evidence WHERE alert = ?", alert.id)
     known = {(mention, version) for mention, version, _ in held}
     position = max((number for *_, number in held), default=-1)

@@ -81,7 +81,9 @@ class Words:
             return code
         found = connection.execute("SELECT id FROM word WHERE field = ? AND value = ?", (field, value)).fetchone()
         if found is None:
-            connection.execute("INSERT INTO word(field, value, folded) VALUES (?, ?, ?)", (field, value, keyword(field, value)))
+            connection.execute(
+                "INSERT INTO word(field, value, folded) VALUES (?, ?, ?)", (field, value, keyword(field, value))
+            )
             found = (connection.last_insert_rowid(),)
         if len(self._codes) > 100_000:
             self._codes.clear()
@@ -132,5 +134,3 @@ def flags_of(record: Record) -> int:
         | (HAS_TEXT if mention.text else 0)
         | (HAS_TITLE if mention.title else 0)
     )
-
-

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import apsw
 
 from index import ast, tokens
+from index.document import Document
 from index.embedded import columns
 from index.embedded.database import rows
-from index.document import Document
 from index.evaluate import evaluate
 from index.limits import LIMITS, Limits
 from index.patterns import glob, literal_start, near
@@ -236,7 +236,10 @@ class Compiler:
             return Sql("(m.overall IS NOT NULL AND m.overall = ?)", (SENTIMENTS.index(value),))
         if name == "author" and pattern:
             start = literal_start(value)
-            return Sql("(m.author IS NOT NULL AND m.author >= ? AND m.author < ? AND pattern(?, m.author))", (start, start + _LAST, value))
+            return Sql(
+                "(m.author IS NOT NULL AND m.author >= ? AND m.author < ? AND pattern(?, m.author))",
+                (start, start + _LAST, value),
+            )
         if name == "author":
             return Sql("(m.author IS NOT NULL AND m.author = ?)", (value,))
         if name in ("case", "owner"):

@@ -15,17 +15,6 @@ _MERGE_PAGES = 500  # of the full-text index written in one transaction
 _ROW, _WORD = -(1 << 62), "\u00a6"  # a row beside all mentions, whose word no query can ask for
 
 
-def has_dead_borders(connection: apsw.Connection) -> bool:
-    """Whether the full-text index keeps a word that no mention has any more."""
-    for (border,) in connection.execute("SELECT term FROM fts_idx"):
-        # the first byte names the index; a border may end inside a character
-        prefix = bytes(border)[1:].decode("utf8", "ignore")
-        live = row(connection, "SELECT term FROM vocabulary WHERE term >= ? LIMIT 1", prefix)
-        if prefix and (live is None or not str(live[0]).startswith(prefix)):
-            return True
-    return False
-
-
 def begin_merge(connection: apsw.Connection) -> None:
     """Add a row of our own: FTS5 writes an index of one segment anew only when there is a second one."""
     if not _own_row(connection):

@@ -13,14 +13,14 @@ import numpy as np
 
 from index import ast
 from index.contract import SORTS, Hit, Hits, Search
+from index.document import Document
 from index.embedded.compile import Compiler, Plan, Sql
 from index.embedded.database import row, rows
 from index.embedded.store import Store, id_bytes, read_record, record_of_row
 from index.embedded.vectors import VectorScan
-from index.document import Document
 from index.evaluate import highlights
 from index.limits import LIMITS
-from index.query import parse, without_words
+from index.query import without_words
 from listener.errors import InputError, NotFoundError
 from listener.model import Record, to_ms
 
@@ -38,7 +38,7 @@ class Reading(Store):
 
     async def search(self, search: Search, now: datetime) -> Hits:
         """One page of what a query finds."""
-        node = parse(search.query, now=now, timezone=search.timezone)
+        node = self.parsed(search.query, now, search.timezone)
         if search.sort not in SORTS:
             raise InputError(f"unknown sort {search.sort!r}: one of {', '.join(SORTS)}")
         if search.mode not in ("text", "meaning", "hybrid"):
@@ -53,7 +53,7 @@ class Reading(Store):
 
     async def neighbours(self, mention_id: str, size: int, query: str = "", *, now: datetime) -> list[Hit]:
         """The mentions nearest in meaning to a stored one, itself left out."""
-        node = parse(query, now=now, timezone=self.timezone)
+        node = self.parsed(query, now, self.timezone)
 
         def look(connection: apsw.Connection) -> list[Hit]:
             found = read_record(connection, id_bytes(mention_id))
@@ -71,7 +71,7 @@ class Reading(Store):
 
     async def export(self, query: str, now: datetime, timezone: str = "UTC") -> AsyncIterator[Record]:
         """Everything a query finds, newest first, in bounded memory; each chunk is a snapshot of its own."""
-        node = parse(query, now=now, timezone=timezone)
+        node = self.parsed(query, now, timezone)
         below = _ANY_DATE
 
         def chunk(connection: apsw.Connection) -> list[tuple[int, Record]]:
@@ -87,7 +87,7 @@ class Reading(Store):
 
     async def select(self, query: str, now: datetime, after: str | None = None, limit: int = 1000) -> list[Record]:
         """Records found in the order of their ids, after that id."""
-        node = parse(query, now=now, timezone=self.timezone)
+        node = self.parsed(query, now, self.timezone)
         start = id_bytes(after) if after else b""
 
         def look(connection: apsw.Connection) -> list[Record]:
@@ -211,9 +211,7 @@ def _after(name: str, falling: bool, after: list[Any]) -> Sql:
         return Sql(f"m.rowid {sign} ?", (key,))
     if value is None:
         return Sql(f"({column} IS NULL AND m.rowid {sign} ?)", (key,))
-    return Sql(
-        f"({column} IS NULL OR {column} {sign} ? OR ({column} = ? AND m.rowid {sign} ?))", (value, value, key)
-    )
+    return Sql(f"({column} IS NULL OR {column} {sign} ? OR ({column} = ? AND m.rowid {sign} ?))", (value, value, key))
 
 
 def _signature(search: Search) -> str:

@@ -6,13 +6,13 @@ from typing import Any
 
 import apsw
 
-from index import tokens
+from index import ast, tokens
 from index.codec import pack_analysis, pack_mention, unpack_analysis, unpack_mention
 from index.contract import AnalysisOutcome, Batch, Change, Match, Rules, Saved, Subscription, Waiting
+from index.document import Document, author_of, language_of
 from index.embedded import alerting, columns, ledger
 from index.embedded.columns import ANALYSED, FAILED, OFF, STATES, WAITING, WORD_FIELDS, StepCodes, Words
 from index.embedded.database import Database, row, rows
-from index.document import Document, author_of, language_of
 from index.percolate import Percolator
 from index.query import parse
 from listener.errors import NotFoundError, QueryError, TemporaryError
@@ -39,7 +39,12 @@ class Store:
 
     def __init__(self) -> None:
         self._words = Words()
+        self.stored_handle: Callable[[str], str] = lambda handle: handle  # pseudonyms: a query's handle as stored
         self._percolator: tuple[int, Percolator, dict[str, Subscription]] | None = None
+
+    def parsed(self, query: str, now: datetime, timezone: str) -> ast.Node:
+        """The tree of a query, its authors as they are stored. Raises QueryError."""
+        return with_stored_handles(parse(query, now=now, timezone=timezone), self.stored_handle)
 
     async def _write(self, work: Callable[[apsw.Connection], Any]) -> Any:
         def current(connection: apsw.Connection) -> Any:
@@ -252,7 +257,7 @@ class Store:
             nodes = []
             for key, subscription in enabled.items():
                 try:
-                    nodes.append((key, parse(subscription.query, now=now, timezone=self.timezone)))
+                    nodes.append((key, self.parsed(subscription.query, now, self.timezone)))
                 except QueryError:  # a later release may refuse what an earlier one took: doctor says so
                     continue
             self._percolator = (stamp, Percolator(nodes), enabled)
@@ -287,6 +292,22 @@ class Store:
 
         matches: list[list[Match]] = await self._write(look)
         return matches
+
+
+def with_stored_handles(node: ast.Node, stored: Callable[[str], str]) -> ast.Node:
+    """The tree with every `author:` value as it is stored; patterns speak of the stored form already."""
+    match node:
+        case ast.Keyword("author", value, False):
+            return ast.Keyword("author", stored(value))
+        case ast.And(items):
+            return ast.And(tuple(with_stored_handles(item, stored) for item in items))
+        case ast.Or(items):
+            return ast.Or(tuple(with_stored_handles(item, stored) for item in items))
+        case ast.Not(item):
+            return ast.Not(with_stored_handles(item, stored))
+        case ast.Boost(item, factor):
+            return ast.Boost(with_stored_handles(item, stored), factor)
+    return node
 
 
 def id_bytes(mention_id: str) -> bytes:

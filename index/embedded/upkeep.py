@@ -116,7 +116,7 @@ class Upkeep:
     async def scrub(self, *, unfinished: bool = False) -> bool:
         """Overwrite the bytes that removals left in the file and its log; False where there are none.
 
-        The full-text index is merged in parts where it keeps a removed word; then the file is rewritten (VACUUM):
+        The full-text index is merged in parts, other writes pass between two; then the file is rewritten (VACUUM):
         writes wait meanwhile, about 1 s per 100 MB, reads go on. With `unfinished` only after `erase` and
         `expire`, not after deletions at a source. Raises TemporaryError where a read that does not end holds
         the log.
@@ -126,11 +126,10 @@ class Upkeep:
         due = dict(await self._db.read(lambda connection: rows(connection, marks, *keys), None))
         if not due or (unfinished and _UNFINISHED not in due):
             return False
-        if await self._db.read(leftovers.has_dead_borders, None):
-            await self._db.write(leftovers.begin_merge)
-            more = await self._db.write(partial(leftovers.merge_some, first=True))
-            while more:
-                more = await self._db.write(partial(leftovers.merge_some, first=False))
+        await self._db.write(leftovers.begin_merge)
+        more = await self._db.write(partial(leftovers.merge_some, first=True))
+        while more:
+            more = await self._db.write(partial(leftovers.merge_some, first=False))
         await self._db.write(leftovers.end_merge)
 
         def work(connection: apsw.Connection) -> None:

@@ -36,9 +36,7 @@ def _analysis(classifier: Classifier, text: str, **more: object) -> Analysis:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_an_analysis_speaks_the_vocabulary_and_its_scores_are_probabilities(
-    classifier: Classifier, text: str
-) -> None:
+def test_an_analysis_speaks_the_vocabulary_and_its_scores_are_probabilities(classifier: Classifier, text: str) -> None:
     analysis = _analysis(classifier, text)
     assert analysis.model == classifier.name
     parts = [analysis, *analysis.segments]
@@ -78,7 +76,9 @@ def test_a_text_has_the_same_labels_and_scores_alone_and_in_any_batch(classifier
         assert [(s.start, s.end, s.step) for s in alone.segments] == [(s.start, s.end, s.step) for s in other.segments]
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "!!! ...", "https://example.org/a?b=c", "@anna @bob.c", "@anna: www.x.org !"])
+@pytest.mark.parametrize(
+    "text", ["", "   \n", "!!! ...", "https://example.org/a?b=c", "@anna @bob.c", "@anna: www.x.org !"]
+)
 def test_a_text_that_says_nothing_has_no_segments_and_is_uncertain(classifier: Classifier, text: str) -> None:
     analysis = _analysis(classifier, text)
     assert analysis.segments == ()
@@ -88,7 +88,9 @@ def test_a_text_that_says_nothing_has_no_segments_and_is_uncertain(classifier: C
     assert not analysis.from_rating
 
 
-@pytest.mark.parametrize(("rating", "label"), [(1, "negative"), (2, "negative"), (3, "neutral"), (4, "positive"), (5, "positive")])
+@pytest.mark.parametrize(
+    ("rating", "label"), [(1, "negative"), (2, "negative"), (3, "neutral"), (4, "positive"), (5, "positive")]
+)
 def test_a_rating_without_text_gives_the_sentiment_of_the_stars_and_says_so(
     classifier: Classifier, rating: float, label: str
 ) -> None:

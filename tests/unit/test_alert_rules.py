@@ -18,7 +18,7 @@ from listener.model import Author, Mention, Record, from_ms, to_ms
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-RULES = AlertRules(timedelta(hours=24), lambda record, subscription, now: {"text": record.mention.text})
+RULES = AlertRules(lambda record, subscription, now: {"text": record.mention.text})
 
 
 def mention(number: int = 1, **fields: Any) -> Mention:
@@ -95,8 +95,7 @@ def test_a_late_edit_of_a_mention_first_received_in_time_is_no_history() -> None
 def test_history_is_what_was_published_longer_before_it_was_received_than_allowed() -> None:
     exactly = mention(received_at=NOON + timedelta(hours=24))
     later = mention(received_at=NOON + timedelta(hours=24, milliseconds=1))
-    assert [is_history(one, RULES.max_age) for one in (exactly, later)] == [False, True]
-    assert RULES.dated(later).history
+    assert [is_history(one, timedelta(hours=24)) for one in (exactly, later)] == [False, True]
 
 
 def test_a_subscription_that_is_disabled_or_gone_does_not_fire() -> None:
@@ -174,6 +173,17 @@ def test_a_match_within_the_cooldown_is_gathered_until_it_ends() -> None:
 def test_a_match_when_the_cooldown_has_just_ended_fires_at_once() -> None:
     [alert] = plan(change(mention()), of=subscription(cooldown=HOUR), group=Group(last_due_at=NOON - HOUR)).alerts
     assert alert.due_at == NOON
+
+
+def test_a_match_long_after_the_cooldown_is_due_now_and_not_in_the_past() -> None:
+    [alert] = plan(change(mention()), of=subscription(cooldown=HOUR), group=Group(last_due_at=NOON - 9 * HOUR)).alerts
+    assert alert.due_at == NOON
+
+
+def test_due_times_are_whole_milliseconds_as_they_are_stored() -> None:
+    rule, odd = subscription(cooldown=HOUR), NOON + timedelta(microseconds=1999)
+    [alert] = plan(change(mention()), of=rule, now=odd).alerts
+    assert alert.due_at == alert.evidence[0].matched_at == NOON + timedelta(milliseconds=1)
 
 
 def test_what_is_gathered_grows_and_loses_nothing() -> None:

@@ -102,6 +102,14 @@ def test_an_uncertain_label_is_never_told_as_a_reason() -> None:
     assert why(evidence(query, found)) == f'matches "{query}": says "broken"'
 
 
+def test_an_uncertain_whole_is_never_told_as_a_reason() -> None:
+    found = record()
+    assert found.analysis is not None
+    found = replace(found, analysis=replace(found.analysis, uncertain=True))
+    query = "broken OR overall:negative"
+    assert why(evidence(query, found)) == f'matches "{query}": says "broken"'
+
+
 def test_a_query_for_everything_has_no_reason_but_itself() -> None:
     assert why(evidence("*")) == 'matches "*"'
 

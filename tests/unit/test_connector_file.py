@@ -45,7 +45,11 @@ _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x0
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=st.lists(st.tuples(_text, _text), min_size=1, max_size=12), mark=st.sampled_from(",;\t|"), stop=st.integers(1, 6))
+@given(
+    rows=st.lists(st.tuples(_text, _text), min_size=1, max_size=12),
+    mark=st.sampled_from(",;\t|"),
+    stop=st.integers(1, 6),
+)
 async def test_csv_with_any_text_comes_back_whole_wherever_the_reading_stops(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], mark: str, stop: int
 ) -> None:
@@ -71,7 +75,7 @@ async def test_bad_rows_keep_their_bytes_and_place_and_stop_nothing(tmp_path: Pa
     path = tmp_path / "a.csv"
     path.write_bytes(
         b'id,text,rating\n1,good,5\n2,too,many,cells\n3,"two\nlines",4\n4,bad \xff byte,3\n5,short\n6,"a ""quote""",2\n'
-        b'7,out of scale,9\n' + "8,é,1\n".encode()
+        b"7,out of scale,9\n" + "8,é,1\n".encode()
     )
     mentions, rejects = await read(path, scales={"rating": {"min": 1, "max": 5}})
     kept = [("1", "good"), ("3", "two\nlines"), ("6", 'a "quote"'), ("8", "é")]
@@ -83,11 +87,13 @@ async def test_bad_rows_keep_their_bytes_and_place_and_stop_nothing(tmp_path: Pa
     assert "columns instead of 3" in rejects[0].reason
 
 
-@pytest.mark.parametrize("lines_behind", [3, 200_000])
+@pytest.mark.parametrize("lines_behind", [3, 60_000])
 async def test_a_quote_that_never_closes_costs_its_own_line_only(tmp_path: Path, lines_behind: int) -> None:
     path = tmp_path / "a.csv"
     rows = "".join(f"{n},row number {n}\n" for n in range(lines_behind))
     path.write_text(f'id,text\nx,"never closed\n{rows}', "utf8")
+    if lines_behind == 3:  # the next quote closes it, to the same number of columns
+        path.write_text(f'id,text\nx,"never closed\n{rows}'.replace("row number 1", '"row number 1"'), "utf8")
     mentions, rejects = await read(path)
     assert [r.raw for r in rejects] == [b'x,"never closed\n']
     assert len(mentions) == lines_behind
@@ -97,7 +103,9 @@ async def test_a_quote_that_never_closes_costs_its_own_line_only(tmp_path: Path,
 @pytest.mark.parametrize("zipped", [False, True])
 async def test_encodings_are_told_from_the_bytes(tmp_path: Path, encoding: str, zipped: bool) -> None:
     path = tmp_path / ("a.csv.gz" if zipped else "a.csv")
-    text = "".join(f'{n};"très bien ਊ Ċ\nété"\n' if encoding != "cp1252" else f'{n};"très bien\nété"\n' for n in range(30))
+    text = "".join(
+        f'{n};"très bien ਊ Ċ\nété"\n' if encoding != "cp1252" else f'{n};"très bien\nété"\n' for n in range(30)
+    )
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     data = mark + f"id;avis\n{text}".encode(encoding)
     path.write_bytes(gzip.compress(data) if zipped else data)

@@ -26,7 +26,9 @@ class Board:
         return Listing([Listed(at, key, key) for at, key in newest], last=not newest)
 
 
-async def walk(board: Board, state: str | None, most_steps: int, recent: int, pages: int = 1000) -> tuple[list[Step[str]], str | None]:
+async def walk(
+    board: Board, state: str | None, most_steps: int, recent: int, pages: int = 1000
+) -> tuple[list[Step[str]], str | None]:
     found: list[Step[str]] = []
     listing = NewestFirst[str](json.loads(state) if state else None, recent, timedelta(milliseconds=50))
     async for step in listing.walk(board.fetch, pages):

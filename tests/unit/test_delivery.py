@@ -220,6 +220,17 @@ async def test_order_is_kept_through_a_short_outage(receiver: Receiver, hook: No
     assert arrived == [f"a{number:05}" for number in range(30)]
 
 
+async def test_after_a_success_the_waits_begin_small_again(receiver: Receiver, hook: Notifier) -> None:
+    receiver.script.extend([500, 500, 500, 200, 500])
+    outbox = MemoryOutbox()
+    outbox.add(alert(1), alert(2))
+    retry = replace(QUICK, longest=timedelta(minutes=1), rest=timedelta(minutes=1))
+    await deliver(outbox, {"hook": hook}, outbox.done, retry=retry, chance=lambda: 1.0)
+    waits = [(delivery.alert, next_try - delivery.at) for delivery, next_try in outbox.log if next_try]
+    short = QUICK.first
+    assert waits == [("a00001", short), ("a00001", 2 * short), ("a00001", 4 * short), ("a00002", short)]
+
+
 # --- lanes ----------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from index.contract import Alert, Batch, Case, Change, Correction, Evidence, Group, Plan, Subscription
 from index.embedded.engine import EmbeddedEngine
-from index.embedded.upkeep import CHUNK
 from listener.errors import InputError, TemporaryError
 from listener.model import (
     EMOTIONS,
@@ -31,6 +30,7 @@ from listener.model import (
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CHUNK = 500  # mentions a transaction of a large removal takes, as the design says
 NEGATIVE = Sentiment("negative", {"negative": 1.0, "neutral": 0.0, "positive": 0.0})
 NO_EMOTIONS, NO_INTENTS = dict.fromkeys(EMOTIONS, 0.0), dict.fromkeys(INTENTS, 0.0)
 
