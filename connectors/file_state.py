@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from connectors.records import head_of, opened
+from connectors.text_file import head_of, opened
 from listener.errors import InputError, PermanentError
 
 _HEAD, _TAIL = 512, 128
@@ -67,8 +67,8 @@ class FileState:
     def __init__(self, cursor: str | None) -> None:
         data = json.loads(cursor) if cursor else {}
         self._marks: dict[str, Mark] = {
-            name: Mark(*numbers, head=(head[0], head[1]), tail=(tail[0], tail[1]), hashed=flags[0], finished=flags[1])
-            for name, (numbers, head, tail, flags) in data.get("files", {}).items()
+            name: Mark(*place, (head[0], head[1]), (tail[0], tail[1]), *flags)  # type: ignore[call-arg]
+            for name, (place, head, tail, flags) in data.get("files", {}).items()
         }
         done = data.get("done", "")
         self._done: dict[str, None] = dict.fromkeys(done[at : at + 8] for at in range(0, len(done), 8))

@@ -6,73 +6,17 @@ reading goes on behind it.
 
 import codecs
 import csv
-import gzip
 import io
-import json
-import re
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO
 
-Quoting = Literal[0, 1, 2, 3]  # the csv module's constants
+from connectors.json_records import json_array, json_lines
+from connectors.text_file import MAX_LINE, Layout, Quoting, Record, head_of, line_reader, newline_of
+
 HEAD = 262_144  # bytes looked at to tell encoding, dialect and columns
-MAX_LINE = 4_000_000
 csv.field_size_limit(1_000_000)
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_MARK = re.compile(rb'["\\{}\[\],]')
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row: the line it begins on (from 1), where it ends, its raw bytes, and its cells or what is wrong."""
-
-    number: int
-    end: int
-    raw: bytes
-    row: dict[str, Any] | None = None
-    error: str = ""
-    whole: bool = True  # False: the file ends before the line does, it may still be written
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a text file is written, told from its head."""
-
-    form: str  # csv, jsonl or json
-    encoding: str = "utf-8"
-    start: int = 0  # first byte of the first record
-    first: int = 1  # line of the first record
-    columns: tuple[str, ...] = ()
-    delimiter: str = ","
-    quoting: Quoting = csv.QUOTE_MINIMAL
-    escape: str | None = None
-    problems: tuple[str, ...] = ()
-
-
-def opened(path: Path) -> tuple[BinaryIO, BinaryIO]:
-    """The file as its uncompressed bytes, and the file below whose tell() says how far the reading is."""
-    below = path.open("rb")
-    if below.read(2) == b"\x1f\x8b":
-        below.seek(0)
-        return cast(BinaryIO, gzip.GzipFile(fileobj=below)), below
-    below.seek(0)
-    return below, below
-
-
-def head_of(path: Path, size: int) -> bytes:
-    """The first bytes of a file, fewer where a gzip file is cut off or damaged."""
-    stream, below = opened(path)
-    parts: list[bytes] = []
-    with stream, below:
-        try:
-            while size > 0 and (part := stream.read(min(size, 4096))):
-                parts.append(part)
-                size -= len(part)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            pass
-    return b"".join(parts)
 
 
 def layout(path: Path, header: tuple[str, ...] = ()) -> Layout:
@@ -94,7 +38,7 @@ def layout(path: Path, header: tuple[str, ...] = ()) -> Layout:
     if names is None or names.row is None:
         return found
     columns = tuple(_unique(names.row["cells"]))
-    behind = names.number + names.raw.count(_newline(encoding))
+    behind = names.number + names.raw.count(newline_of(encoding))
     return Layout("csv", encoding, names.end, behind, columns, delimiter, quoting, escape, problems)
 
 
@@ -103,7 +47,7 @@ def records(stream: BinaryIO, how: Layout, offset: int, number: int) -> Iterator
     stream.seek(offset)
     if how.form == "csv":
         return _csv(stream, how, offset, number)
-    return _jsonl(stream, how, offset, number) if how.form == "jsonl" else _array(stream, offset, number)
+    return json_lines(stream, how, offset, number) if how.form == "jsonl" else json_array(stream, offset, number)
 
 
 def _encoding(head: bytes) -> tuple[str, int, tuple[str, ...]]:
@@ -171,7 +115,7 @@ class _Lines:
     """Decoded lines for csv.reader, which pulls them one at a time; remembers the raw ones of the row in hand."""
 
     def __init__(self, stream: BinaryIO, encoding: str, offset: int, number: int) -> None:
-        self.read = _line_reader(stream, encoding)
+        self.read = line_reader(stream, encoding)
         self.encoding, self.offset, self.number = encoding, offset, number
         self.raw: list[bytes] = []
         self.broken = self.ended = False
@@ -199,36 +143,11 @@ class _Lines:
         return self.offset, self.number
 
 
-def _newline(encoding: str) -> bytes:
-    return "\n".encode(encoding)
-
-
-def _line_reader(stream: BinaryIO, encoding: str) -> Callable[[int], bytes]:
-    if not encoding.startswith("utf-16"):
-        return stream.readline
-    newline = _newline(encoding)
-
-    def wide(limit: int) -> bytes:
-        line = stream.readline(limit)
-        while line and len(line) < limit:
-            if len(line) % 2:
-                line += stream.read(1)
-            if line.endswith(newline) and len(line) % 2 == 0:
-                break
-            more = stream.readline(limit)
-            if not more:
-                break
-            line += more
-        return line
-
-    return wide
-
-
 def _csv(stream: BinaryIO, how: Layout, offset: int, number: int, named: bool = True) -> Iterator[Record]:
     if stream.tell() != offset:
         stream.seek(offset)
     lines, columns, width = _Lines(stream, how.encoding, offset, number), how.columns, len(how.columns)
-    newline = _newline(how.encoding)
+    newline = newline_of(how.encoding)
     reader = _reader(lines, how)
     while True:
         start, first = lines.begin()
@@ -275,58 +194,3 @@ def _unclosed(raw: bytes, how: Layout, ended: bool) -> bool:
 
 def _reader(lines: _Lines, how: Layout) -> Iterator[list[str]]:
     return csv.reader(lines, delimiter=how.delimiter, quoting=how.quoting, escapechar=how.escape)
-
-
-def _jsonl(stream: BinaryIO, how: Layout, offset: int, number: int) -> Iterator[Record]:
-    read, newline = _line_reader(stream, how.encoding), _newline(how.encoding)
-    while line := read(MAX_LINE):
-        offset += len(line)
-        number += 1
-        if line.strip(b"\x00 \t\r\n"):
-            yield _object(line, how.encoding, number - 1, offset, line.endswith(newline))
-
-
-def _object(raw: bytes, encoding: str, number: int, end: int, whole: bool) -> Record:
-    try:
-        row = json.loads(raw.decode(encoding))
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        return Record(number, end, raw, None, f"not JSON: {error}", whole)
-    if not isinstance(row, dict):
-        return Record(number, end, raw, None, "not a JSON object", whole)
-    return Record(number, end, raw, row, "", whole)
-
-
-def _array(stream: BinaryIO, offset: int, number: int) -> Iterator[Record]:
-    """Elements of one JSON array, cut by counting brackets outside strings, so that a bad one stays one."""
-    buffer, depth, quoted, escaped, begin, place = b"", 0, False, -1, 0, 0
-    base = offset  # of buffer[0]
-    opening = number == 1 and offset <= len(codecs.BOM_UTF8)
-    while chunk := stream.read(65536):
-        buffer += chunk
-        for match in _MARK.finditer(buffer, place):
-            mark, at = match.group(), match.start()
-            if quoted:
-                if mark == b"\\" and at != escaped:
-                    escaped = at + 1
-                elif mark == b'"' and at != escaped:
-                    quoted = False
-            elif mark == b'"':
-                quoted = True
-            elif mark in b"{[" and not (opening and mark == b"["):
-                depth += 1
-            elif mark in b"}]" and depth:
-                depth -= 1
-            elif depth == 0 and mark in b",[]":
-                if not opening and (raw := buffer[begin:at].strip(b" \t\r\n,")):
-                    yield _object(raw, "utf-8", number, base + at, True)
-                number += buffer.count(b"\n", begin, at)
-                opening, begin = False, at + 1
-                if mark == b"]":
-                    return
-        place = len(buffer)
-        buffer, base, place, escaped = buffer[begin:], base + begin, place - begin, escaped - begin
-        begin = 0
-        if len(buffer) > MAX_LINE:
-            break
-    if raw := buffer.strip(b" \t\r\n,"):
-        yield Record(number, base + len(buffer), raw[:65536], None, "the JSON array does not end", False)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connectors.records import Record
+from connectors.text_file import Record
 from listener.errors import ConfigError, InputError
 
 SUFFIXES = (".xlsx", ".parquet")

@@ -17,7 +17,7 @@ from index.names import FIELDS
 from listener.errors import QueryError
 
 _CLOSING = {'"': '"', "“": "”“\"", "„": "“”\"", "«": "»"}
-_LINK = re.compile(r'(?:(?:https?|ftp)://|www\.|mailto:|tel:)[^\s"]+', re.IGNORECASE)
+_LINK = re.compile(r'(?:(?:https?|ftp)://|www\.|mailto:|tel:)[^\s"^]+', re.IGNORECASE)
 _RANGE = re.compile(
     r'([\[{])\s*("(?:[^"\\]|\\.)*"|[^\s\]}"]+)\s+(TO)\s+("(?:[^"\\]|\\.)*"|[^\s\]}"]+)\s*([\]}])', re.DOTALL
 )
@@ -188,9 +188,7 @@ class Lexer:
         smiley = None if self._in_field else _SMILEY.match(self.text, self.at)
         value = self._last == "COLUMN"
         if link:
-            text = link[0]
-            while text.endswith(")") and text.count(")") > text.count("("):
-                text = text[:-1]
+            text = _balanced(link[0])
             self._add("TERM", len(text), Word(_escaped(text)))
         elif smiley and (self.at == 0 or self.text[self.at - 1].isspace()):
             self._add("TERM", len(smiley[0]), Word(_escaped(smiley[0])))
@@ -219,6 +217,16 @@ class Lexer:
         if following and not following.isspace() and following not in ")/" and _NAME.fullmatch(name):
             raise QueryError(f"unknown field {name!r}", self.at, f"one of {', '.join(FIELDS)}")
         return False
+
+
+def _balanced(link: str) -> str:
+    """The link up to a parenthesis that was opened before it."""
+    depth = 0
+    for place, char in enumerate(link):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return link[:place]
+    return link
 
 
 def _escaped(text: str) -> str:

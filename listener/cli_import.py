@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from connectors.base import Connector, Context, SourceConfig
-from connectors.file import File, FileConfig, Guess, file_namespace, plan
+from connectors.file import File, FileConfig, file_namespace
 from index.contract import Saved
 from listener.app import App, opened
 from listener.cli import DONE, INTERRUPTED, settings_of
-from listener.cli_output import local_time, note, printable, progress, say, say_json, short, table
+from listener.cli_output import note, printable, progress, say, say_json, short
 from listener.cli_signals import stopping
 from listener.errors import InputError
 from listener.ingest import Ingest
@@ -77,7 +77,9 @@ def import_files(args: argparse.Namespace) -> int:
     with _stdin() if "-" in args.files else _nothing() as spooled:
         jobs = [job(settings, name, args.source, spooled) for name in dict.fromkeys(args.files)]
         if args.dry_run:
-            return _dry_run(jobs, settings, getattr(args, "json", False))
+            from listener.cli_dry_run import dry_run
+
+            return dry_run(jobs, settings, getattr(args, "json", False))
         return asyncio.run(_import(args, settings, jobs))
 
 
@@ -138,42 +140,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
-# --- a look before --------------------------------------------------------------------------------
-
-
-def _dry_run(jobs: Sequence[Job], settings: Settings, as_json: bool) -> int:
-    guesses = [(job, guess) for job in jobs for guess in plan([job.config.path], job.config, Context(job.source))]
-    if as_json:
-        from listener.model import mention_to_json
-
-        plain = [
-            {**asdict(guess), "file": job.shown, "mentions": [mention_to_json(m) for m in guess.mentions]}
-            for job, guess in guesses
-        ]
-        say_json({"files": plain})
-        return DONE
-    for job, guess in guesses:
-        _show_guess(job, guess, settings)
-    return DONE
-
-
-def _show_guess(job: Job, guess: Guess, settings: Settings) -> None:
-    how = [guess.form, guess.encoding, f"delimiter {guess.delimiter!r}" if guess.delimiter else None]
-    say(f"{job.shown}: {', '.join(part for part in how if part)}; source {job.source}")
-    table(("column", "field"), list(guess.columns.items()))
-    if guess.left_out:
-        say(f"left out: {', '.join(printable(name) for name in guess.left_out)}")
-    if guess.scale:
-        say(f"ratings from {guess.scale[0]:g} to {guess.scale[1]:g}")
-    for problem in guess.problems:
-        say(f"look at: {printable(problem)}")
-    for mention in guess.mentions:
-        rating = f"  {mention.rating:g} of 5" if mention.rating is not None else ""
-        when = local_time(mention.published_at, settings.timezone)
-        say(f"  {mention.native_id}  {when}  {mention.kind}  {mention.channel}{rating}  {short(mention.text, 60)}")
-    say("nothing was stored (--dry-run)")
-
-
 # --- the work -------------------------------------------------------------------------------------
 
 
@@ -192,8 +158,10 @@ async def _import(args: argparse.Namespace, settings: Settings, jobs: Sequence[J
             if ingest.batcher is not None and not run.stopped:
                 await run.left_over()
         history = await _history(app) - before
-        report = _report_json if getattr(args, "json", False) else _report
-        report(run.outcomes, history, settings)
+        if getattr(args, "json", False):
+            _report_json(run.outcomes, history)
+        else:
+            _report(run.outcomes, history, settings, "the running service" if beside else "`listener run` or `serve`")
         if run.stopped:
             note("stopped: the same command goes on from here")
             return INTERRUPTED
@@ -287,9 +255,12 @@ async def _watch(app: App) -> int:
 # --- what is told ---------------------------------------------------------------------------------
 
 
-def _report(outcomes: Sequence[Outcome], history: int, settings: Settings) -> None:
+def _report(outcomes: Sequence[Outcome], history: int, settings: Settings, deliverer: str) -> None:
     for outcome in outcomes:
         handled = outcome.new + outcome.updated + outcome.known
+        if not handled and not outcome.rejected:
+            say(f"{outcome.file}: nothing new since it was last imported")
+            continue
         rate = f" ({handled / outcome.seconds:,.0f} a second)" if outcome.seconds > 0 and handled else ""
         say(
             f"{outcome.file}: {outcome.new:,} new, {outcome.updated:,} updated, {outcome.known:,} known, "
@@ -303,9 +274,9 @@ def _report(outcomes: Sequence[Outcome], history: int, settings: Settings) -> No
         age = settings.alerts.max_age.total_seconds() / 3600
         say(f"{history:,} matches were history (published over {age:g} h before): counted, not alerted; see --live")
     if alerts := sum(outcome.alerts for outcome in outcomes):
-        say(f"{alerts:,} alerts were written; `listener run` or `serve` delivers them (listener alerts)")
+        say(f"{alerts:,} alerts were written; {deliverer} delivers them (listener alerts)")
 
 
-def _report_json(outcomes: Sequence[Outcome], history: int, settings: Settings) -> None:
+def _report_json(outcomes: Sequence[Outcome], history: int) -> None:
     alerts = sum(outcome.alerts for outcome in outcomes)
     say_json({"files": [asdict(outcome) for outcome in outcomes], "alerts": alerts, "history": history})

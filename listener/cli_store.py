@@ -51,7 +51,7 @@ async def _erase(args: argparse.Namespace, settings: Settings) -> int:
         for name in names:
             with progress("removing", "mention") as report:
                 removed += await app.engine.erase(name, report)
-    return _told(args, "erased", removed, f"{removed:,} mentions removed, with versions, alerts' evidence and notes")
+    return _told(args, "erased", removed, f"mentions removed: {removed:,}, with their versions, evidence and notes")
 
 
 def expire(args: argparse.Namespace) -> int:
@@ -89,7 +89,7 @@ async def _expire(args: argparse.Namespace, settings: Settings, plans: list[tupl
             imports = [key for key in known if name and key.startswith(import_prefix(name))]
             with progress("removing", "mention") as report:
                 removed += await app.engine.expire(at, [name, *imports] if name else [], report)
-    return _told(args, "expired", removed, f"{removed:,} mentions removed")
+    return _told(args, "expired", removed, f"mentions removed: {removed:,}")
 
 
 # --- the index and copies -------------------------------------------------------------------------
@@ -104,7 +104,7 @@ async def _reindex(args: argparse.Namespace, settings: Settings) -> int:
     async with opened(settings) as app:
         with progress("indexing", "mention") as report:
             done = await app.engine.reindex(report)
-    return _told(args, "reindexed", done, f"{done:,} mentions indexed anew")
+    return _told(args, "reindexed", done, f"mentions indexed anew: {done:,}")
 
 
 def backup(args: argparse.Namespace) -> int:

@@ -127,8 +127,8 @@ class RuleClassifier:
         return len(verbatim.text) // 3 + 2
 
     def analyse(self, verbatims: Sequence[Verbatim]) -> list[Analysis | Exception]:
-        """One analysis per verbatim, in order; it has no way to fail."""
-        return [self._one(verbatim) for verbatim in verbatims]
+        """One outcome per verbatim, in order; an error stands in the place of the one that failed."""
+        return [self._outcome(verbatim) for verbatim in verbatims]
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         """Vectors of hashed words: texts that share words are near each other."""
@@ -146,6 +146,12 @@ class RuleClassifier:
         keys = {"negative": NEGATIVE, "positive": POSITIVE}.get(label) or STEP_WORDS.get(label, frozenset())
         matches = [m for m in _WORD.finditer(text, start, end) if m.group().lower() in keys]
         return [Explanation(label, m.start(), m.end(), 0.3, segment) for m in matches[:3]]
+
+    def _outcome(self, verbatim: Verbatim) -> Analysis | Exception:
+        try:
+            return self._one(verbatim)
+        except Exception as error:
+            return error
 
     def _one(self, verbatim: Verbatim) -> Analysis:
         text = verbatim.text

@@ -11,7 +11,7 @@ import apsw
 from index import ast
 from index.contract import FACET_FIELDS, INTERVALS, Bucket, StepCounts
 from index.embedded.columns import WORD_FIELDS
-from index.embedded.compile import Compiler, Plan, Sql, conjuncts, has_text
+from index.embedded.compile import Compiler, Plan, Sql, conjuncts, has_slop
 from index.embedded.database import row
 from index.embedded.reading import Reading
 from index.limits import LIMITS
@@ -73,7 +73,7 @@ class Aggregates(Reading):
 
 def _bound_segments(compiler: Compiler, node: ast.Node) -> Sql:
     """The one `segments:( )` that a query's label counts keep to, or no condition."""
-    bound = [part for part in conjuncts(node) if isinstance(part, ast.Segments) and not has_text(part.item)]
+    bound = [part for part in conjuncts(node) if isinstance(part, ast.Segments) and not has_slop(part.item)]
     return compiler.segment_condition(bound[0].item) if len(bound) == 1 else Sql("1")
 
 

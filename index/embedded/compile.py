@@ -1,22 +1,23 @@
 """The query tree as SQL: a full-text expression that drives, conditions on rows, and leaves verified in memory.
 
-Words of a query reach SQLite only inside quoted full-text strings or as bound values. A leaf that FTS5 cannot
-decide (slop, words inside one segment) proposes candidates there and is decided by index.evaluate, the same
-code that matches subscriptions.
+Words of a query reach SQLite only inside quoted full-text strings or as bound values. A phrase with
+slop, which FTS5 cannot decide, proposes candidates there and is decided by index.evaluate, the same code that
+matches subscriptions.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import apsw
 
-from index import ast, tokens
+from index import ast
 from index.document import Document
 from index.embedded import columns
 from index.embedded.database import rows
+from index.embedded.expressions import LAST, Expressions
 from index.evaluate import evaluate
 from index.limits import LIMITS, Limits
-from index.patterns import glob, literal_start, near
+from index.patterns import glob, literal_start
 from listener.errors import QueryError
 from listener.model import EMOTIONS, INTENTS, SENTIMENTS
 
@@ -24,7 +25,6 @@ _FLAGS = {
     "reply": columns.REPLY, "edited": columns.EDITED, "own": columns.OWN, "uncertain": columns.UNCERTAIN,
     "unanalysed": columns.UNANALYSED, "has_url": columns.HAS_URL,
 }  # fmt: skip
-_LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,17 @@ class Plan:
     def select(
         self, wanted: str, *more: Sql, join: str = "", tail: str = "", rowid_only: bool = False
     ) -> tuple[str, tuple[object, ...]]:
-        """A SELECT of `wanted` over the mentions found; `rowid_only`: nothing but m.rowid is asked of m."""
+        """A SELECT of `wanted` over the mentions found; `rowid_only`: it and `more` ask nothing of m but m.rowid."""
         conditions = [*self.where, *more]
         values = tuple(value for condition in conditions for value in condition.values)
         text = " AND ".join(condition.text for condition in conditions)
         if self.match is None:
             return f"SELECT {wanted} FROM mention m {join} WHERE {text or '1'} {tail}", values
-        if rowid_only and not conditions and not join:
-            return f"SELECT {wanted} FROM fts m WHERE fts MATCH ? {tail}", (self.match,)
+        if rowid_only and not self.where and not join:
+            return f"SELECT {wanted} FROM fts m WHERE fts MATCH ? {'AND ' + text if text else ''} {tail}", (
+                self.match,
+                *values,
+            )
         return (
             f"SELECT {wanted} FROM fts CROSS JOIN mention m ON m.rowid = fts.rowid {join} "
             f"WHERE fts MATCH ? {'AND ' + text if text else ''} {tail}",
@@ -66,12 +69,9 @@ class Compiler:
     """Compiles one tree for one connection, whose stored words it may need to look up."""
 
     def __init__(self, connection: apsw.Connection, now_ms: int, limits: Limits = LIMITS) -> None:
-        self._connection, self._now_ms, self._limits = connection, now_ms, limits
+        self._connection, self._now_ms = connection, now_ms
         self._checks: list[ast.Node] = []
-        self._expansions = 0
-        known = set(tokens.stem_languages())
-        present = rows(connection, "SELECT value FROM word WHERE field = 'lang'")
-        self._languages = sorted(language for (language,) in present if language in known)
+        self._words = Expressions(connection, limits)
 
     def plan(self, node: ast.Node) -> Plan:
         """The plan of a whole query."""
@@ -82,15 +82,15 @@ class Compiler:
         waiting = conjuncts(node)
         while waiting:
             item = waiting.pop(0)
-            if isinstance(item, ast.Segments) and has_text(item.item):
+            if isinstance(item, ast.Segments) and has_slop(item.item):
                 waiting.extend(conjuncts(relaxed(item.item)))
                 plan.where.append(self._verified(item))
-            elif (expression := self._full_text(item)) is not None:
+            elif (expression := self._words.exactly(item)) is not None:
                 positive.append(expression)
-            elif isinstance(item, ast.Not) and (expression := self._full_text(item.item)) is not None:
+            elif isinstance(item, ast.Not) and (expression := self._words.exactly(item.item)) is not None:
                 negative.append((expression, item))
             elif isinstance(item, ast.Phrase):
-                positive.append(self._candidates(item))
+                positive.append(self._words.candidates(item))
                 plan.where.append(self._verified(item))
             else:
                 rest.append(item)
@@ -102,101 +102,11 @@ class Compiler:
             rest.extend(item for _, item in negative)
         for item in rest:
             plan.where.append(self._condition(item, top=plan.match is None))
-        leaves = list(self._text_leaves(node))
+        leaves = list(self._words.leaves(node))
         plan.scoring = " OR ".join(f"({leaf})" for leaf, _ in leaves) or None
         plan.boosts = [(leaf, factor) for leaf, factor in leaves if factor != 1.0]
         self._install_checks()
         return plan
-
-    # --- full text ------------------------------------------------------------------------------
-
-    def _full_text(self, node: ast.Node) -> str | None:
-        """The FTS5 expression that is exactly this node, None where there is none."""
-        match node:
-            case ast.Boost(item, _):
-                return self._full_text(item)
-            case ast.Phrase(slop=0) as phrase:
-                return self._phrase(phrase)
-            case ast.Prefix(fields, prefix):
-                return f"{_columns(fields)}: {_quoted(prefix)} *"
-            case ast.Wildcard(fields, pattern):
-                return self._any_of(fields, literal_start(pattern), lambda token: glob(pattern, token))
-            case ast.Fuzzy(fields, term, distance):
-                return self._any_of(fields, term[0], lambda token: near(term, token, distance))
-            case ast.Or(items):
-                parts = [self._full_text(item) for item in items]
-                return None if None in parts else " OR ".join(f"({part})" for part in parts)
-            case ast.And(items):
-                return self._full_text_and(items)
-        return None
-
-    def _full_text_and(self, items: Sequence[ast.Node]) -> str | None:
-        positive: list[str] = []
-        negative: list[str] = []
-        for item in items:
-            inner = item.item if isinstance(item, ast.Not) else item
-            part = self._full_text(inner)
-            if part is None:
-                return None
-            (negative if isinstance(item, ast.Not) else positive).append(f"({part})")
-        if not positive:
-            return None
-        expression = " AND ".join(positive)
-        for part in negative:
-            expression = f"({expression}) NOT {part}"
-        return expression
-
-    def _phrase(self, phrase: ast.Phrase, near: int | None = None) -> str:
-        """The words in either form; with `near` in any order within that distance."""
-
-        def group(words: Sequence[str]) -> str:
-            if near is None:
-                return _quoted(" ".join(words))
-            return f"NEAR({' '.join(_quoted(word) for word in words)}, {near})"
-
-        parts = [f"{_columns(phrase.fields)}: {group(phrase.exact)}"]
-        seen = set()
-        for language in self._languages:
-            stems = [tokens.stem(word, language) for word in phrase.words]
-            if all(stems):
-                seen.add(group([stem for stem in stems if stem]))
-        if seen:
-            parts.append(f"{_columns(phrase.fields, '_stem')}: ({' OR '.join(sorted(seen))})")
-        return " OR ".join(parts)
-
-    def _candidates(self, phrase: ast.Phrase) -> str:
-        return self._phrase(phrase, near=phrase.slop + len(phrase.exact))
-
-    def _any_of(self, fields: Sequence[str], start: str, fits: Callable[[str], bool]) -> str:
-        """The stored tokens that a pattern means, as alternatives."""
-        names = ",".join(f"'{name}'" for name in fields)
-        found = self._connection.execute(
-            f"SELECT DISTINCT term FROM vocabulary WHERE term >= ? AND term < ? AND col IN ({names})",
-            (start, start + _LAST),
-        )
-        terms = []
-        for (term,) in found:
-            if fits(term):
-                terms.append(_quoted(term))
-                self._expansions += 1
-                if self._expansions > self._limits.expansions:
-                    raise QueryError(
-                        f"the patterns of this query mean more than {self._limits.expansions} words: write more letters"
-                    )
-        return f"{_columns(fields)}: ({' OR '.join(terms)})" if terms else f"{_columns(fields)}: {_quoted(_LAST)}"
-
-    def _text_leaves(self, node: ast.Node, factor: float = 1.0) -> list[tuple[str, float]]:
-        match node:
-            case ast.Boost(item, more):
-                return self._text_leaves(item, factor * more)
-            case ast.And(items) | ast.Or(items):
-                return [leaf for item in items for leaf in self._text_leaves(item, factor)]
-            case ast.Segments(item):
-                return self._text_leaves(item, factor)
-            case ast.Phrase(slop=slop) as phrase if slop:
-                return [(self._candidates(phrase), factor)]
-        expression = None if isinstance(node, ast.Not) else self._full_text(node)
-        return [(expression, factor)] if expression is not None else []
 
     # --- rows -----------------------------------------------------------------------------------
 
@@ -215,7 +125,7 @@ class Compiler:
                 values = tuple(value for part in parts for value in part.values)
                 return Sql("(" + word.join(part.text for part in parts) + ")", values)
             case ast.Phrase(slop=slop) as phrase if slop:
-                return _then(_in_full_text(self._candidates(phrase)), self._verified(phrase))
+                return _then(_in_full_text(self._words.candidates(phrase)), self._verified(phrase))
             case ast.Segments(item):
                 return self._segments(item, top)
             case ast.Keyword(name, value, pattern):
@@ -226,7 +136,7 @@ class Compiler:
                 return self._exists(name)
             case ast.Flag(name):
                 return self._flag(name)
-        expression = self._full_text(node)
+        expression = self._words.exactly(node)
         if expression is None:
             raise QueryError(f"this engine cannot search for {type(node).__name__}")
         return _in_full_text(expression)
@@ -238,7 +148,7 @@ class Compiler:
             start = literal_start(value)
             return Sql(
                 "(m.author IS NOT NULL AND m.author >= ? AND m.author < ? AND pattern(?, m.author))",
-                (start, start + _LAST, value),
+                (start, start + LAST, value),
             )
         if name == "author":
             return Sql("(m.author IS NOT NULL AND m.author = ?)", (value,))
@@ -278,7 +188,7 @@ class Compiler:
     # --- segments -------------------------------------------------------------------------------
 
     def _segments(self, item: ast.Node, top: bool) -> Sql:
-        if has_text(item):
+        if has_slop(item):
             return _then(self._condition(relaxed(item)), self._verified(ast.Segments(item)))
         inner = self._segment(item)
         if top:
@@ -318,7 +228,12 @@ class Compiler:
             case ast.Exists(name):
                 column = {"emotion": "s.emotions != 0", "intent": "s.intents != 0", "effort": "s.effort IS NOT NULL"}
                 return Sql(column.get(name, "1"))
-        raise QueryError(f"segments:( ) cannot hold {type(node).__name__}")
+        if not isinstance(node, ast.Phrase | ast.Prefix | ast.Wildcard | ast.Fuzzy):
+            raise QueryError(f"segments:( ) cannot hold {type(node).__name__}")
+        expression = self._words.exactly(replace(node, fields=("text",)))
+        if expression is None or "text" not in node.fields:
+            return Sql("0")
+        return Sql("s.id IN (SELECT rowid FROM segment_fts WHERE segment_fts MATCH ?)", (expression,))
 
     # --- verification ---------------------------------------------------------------------------
 
@@ -351,14 +266,14 @@ def conjuncts(node: ast.Node) -> list[ast.Node]:
     return [] if isinstance(node, ast.All) else [node]
 
 
-def has_text(node: ast.Node) -> bool:
-    """Whether any leaf speaks of words."""
+def has_slop(node: ast.Node) -> bool:
+    """Whether any leaf is a phrase with slop, which only positions can decide."""
     match node:
         case ast.And(items) | ast.Or(items):
-            return any(has_text(item) for item in items)
+            return any(has_slop(item) for item in items)
         case ast.Not(item) | ast.Boost(item, _) | ast.Segments(item):
-            return has_text(item)
-    return isinstance(node, ast.Phrase | ast.Prefix | ast.Wildcard | ast.Fuzzy)
+            return has_slop(item)
+    return isinstance(node, ast.Phrase) and node.slop > 0
 
 
 def relaxed(node: ast.Node) -> ast.Node:
@@ -377,14 +292,6 @@ def relaxed(node: ast.Node) -> ast.Node:
         case ast.Phrase() | ast.Prefix() | ast.Wildcard() | ast.Fuzzy() | ast.All():
             return node
     return ast.Segments(node)
-
-
-def _columns(fields: Sequence[str], suffix: str = "") -> str:
-    return "{" + " ".join(name + suffix for name in fields) + "}"
-
-
-def _quoted(words: str) -> str:
-    return '"' + words.replace('"', '""') + '"'
 
 
 def _then(cheap: Sql, dear: Sql) -> Sql:

@@ -8,6 +8,7 @@ pages of its index, gone only when its segments are merged into a new one.
 import apsw
 
 from index.embedded.database import row, rows
+from index.embedded.fulltext import TABLES
 from listener.errors import TemporaryError
 
 _LOG_WAIT_MS = 5_000  # for reads that hold the log: twice what a read with a deadline takes
@@ -17,26 +18,28 @@ _ROW, _WORD = -(1 << 62), "\u00a6"  # a row beside all mentions, whose word no q
 
 def begin_merge(connection: apsw.Connection) -> None:
     """Add a row of our own: FTS5 writes an index of one segment anew only when there is a second one."""
-    if not _own_row(connection):
-        connection.execute(
-            "INSERT INTO fts(rowid, text, title, text_stem, title_stem) VALUES (?,?,'','','')", (_ROW, _WORD)
-        )
+    for table in TABLES:
+        if not _own_row(connection, table):
+            connection.execute(f"INSERT INTO {table}(rowid, text) VALUES (?,?)", (_ROW, _WORD))
 
 
 def merge_some(connection: apsw.Connection, *, first: bool) -> bool:
-    """Merge a part of the full-text index; False when all of it is one new segment."""
-    before = connection.total_changes()
-    connection.execute("INSERT INTO fts(fts, rank) VALUES ('merge', ?)", (-_MERGE_PAGES if first else _MERGE_PAGES,))
-    return connection.total_changes() - before >= 2  # as FTS5 documents it: one change is the command itself
+    """Merge a part of the full-text tables; False when each is one new segment."""
+    work = False
+    for table in TABLES:
+        before = connection.total_changes()
+        pages = -_MERGE_PAGES if first else _MERGE_PAGES
+        connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('merge', ?)", (pages,))
+        # as FTS5 documents it: one change is the command itself
+        work = connection.total_changes() - before >= 2 or work
+    return work
 
 
 def end_merge(connection: apsw.Connection) -> None:
-    """Take our own row out again."""
-    if _own_row(connection):
-        connection.execute(
-            "INSERT INTO fts(fts, rowid, text, title, text_stem, title_stem) VALUES ('delete',?,?,'','','')",
-            (_ROW, _WORD),
-        )
+    """Take our own rows out again."""
+    for table in TABLES:
+        if _own_row(connection, table):
+            connection.execute(f"INSERT INTO {table}({table}, rowid, text) VALUES ('delete',?,?)", (_ROW, _WORD))
 
 
 def rewrite(connection: apsw.Connection) -> None:
@@ -55,5 +58,5 @@ def rewrite(connection: apsw.Connection) -> None:
         )
 
 
-def _own_row(connection: apsw.Connection) -> bool:
-    return row(connection, "SELECT 1 FROM fts_docsize WHERE id = ?", _ROW) is not None
+def _own_row(connection: apsw.Connection, table: str) -> bool:
+    return row(connection, f"SELECT 1 FROM {table} WHERE {table} MATCH ? AND rowid = ?", f'"{_WORD}"', _ROW) is not None

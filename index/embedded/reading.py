@@ -170,27 +170,28 @@ def _count(connection: apsw.Connection, plan: Plan) -> int:
 
 
 def _relevance(connection: apsw.Connection, plan: Plan, window: int) -> list[tuple[int, float]]:
-    """The best by bm25, boosts added, then, where no word decides, the newest."""
-    if plan.scoring is None:
-        sql, values = plan.select("m.rowid", tail=f"ORDER BY m.rowid DESC LIMIT {window}", rowid_only=True)
-        return [(key, 0.0) for (key,) in connection.execute(sql, values)]
-    if plan.match is not None and not plan.where:
-        sql = "SELECT rowid, -rank FROM fts WHERE fts MATCH ? ORDER BY rank LIMIT ?"
-        found = rows(connection, sql, plan.match, window)
-    else:
+    """The best by bm25 of the newest that match, boosts added, then, where no word decides, the newest."""
+    scores: dict[int, float] = {}
+    if plan.match is not None:
+        last = f"SELECT rowid FROM fts WHERE fts MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {LIMITS.scored}"
+        since = row(connection, last, plan.match)
+        newer = [] if since is None else [Sql("m.rowid > ?", since)]
+        sql, values = plan.select("m.rowid, -rank", *newer, tail=f"ORDER BY rank LIMIT {window}", rowid_only=True)
+        scores = dict(rows(connection, sql, *values))
+    elif plan.scoring is not None:
         inner, values = plan.select("m.rowid", rowid_only=True)
-        sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND rowid IN ({inner}) ORDER BY rank LIMIT ?"
-        found = rows(connection, sql, plan.scoring, *values, window)
-    scores: dict[int, float] = dict(found)
+        # the plus keeps SQLite from asking the full-text table once per rowid
+        sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND +rowid IN ({inner}) ORDER BY rank LIMIT {window}"
+        scores = dict(rows(connection, sql, plan.scoring, *values))
     for expression, factor in plan.boosts:
         keys = ",".join(str(key) for key in scores)
-        sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND rowid IN ({keys})"
+        sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND +rowid IN ({keys})"
         for key, score in rows(connection, sql, expression) if scores else ():
             scores[key] += (factor - 1.0) * score
     ranked = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     if len(ranked) < window:
         sql, values = plan.select("m.rowid", tail=f"ORDER BY m.rowid DESC LIMIT {window}", rowid_only=True)
-        ranked += [(key, 0.0) for (key,) in connection.execute(sql, values) if key not in scores]
+        ranked += [(key, 0.0) for (key,) in rows(connection, sql, *values) if key not in scores]
     return ranked[:window]
 
 

@@ -4,8 +4,10 @@ import apsw
 
 from index import tokens
 from index.document import author_of
+from index.embedded import fulltext
 from index.embedded.database import row, rows
-from index.embedded.store import INSERT_FTS, Store, fts_texts, record_of_row, reindexed_to
+from index.embedded.fulltext import reindexed_to
+from index.embedded.store import Store, record_of_row
 from index.engine import Progress
 from index.leaves import keyword
 
@@ -38,7 +40,8 @@ def _begin(connection: apsw.Connection) -> None:
     held = row(connection, "SELECT value FROM meta WHERE key = 'analyser'")
     if reindexed_to(connection) is not None and held is not None and held[0] == tokens.VERSION:
         return
-    connection.execute("INSERT INTO fts(fts) VALUES ('delete-all')")
+    for table in fulltext.TABLES:
+        connection.execute(f"INSERT INTO {table}({table}) VALUES ('delete-all')")
     connection.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('analyser', ?)", (tokens.VERSION,))
     connection.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('reindex', ?)", (str(_BEFORE_ALL),))
     for code, field, value in rows(connection, "SELECT id, field, value FROM word"):
@@ -60,7 +63,7 @@ def _step(connection: apsw.Connection) -> int:
         connection.execute("DELETE FROM meta WHERE key = 'reindex'")
         return 0
     records = [(key, record_of_row(mention, analysis)) for key, mention, analysis in found]
-    connection.executemany(INSERT_FTS, [(key, *fts_texts(record)) for key, record in records])
+    fulltext.insert(connection, records)
     connection.executemany(
         "UPDATE mention SET author = ? WHERE rowid = ?", [(author_of(record.mention), key) for key, record in records]
     )

@@ -38,9 +38,10 @@ CREATE TABLE body(id INTEGER PRIMARY KEY, mention TEXT NOT NULL, analysis TEXT);
 CREATE TABLE vector(id INTEGER PRIMARY KEY AUTOINCREMENT, mention INTEGER NOT NULL, value BLOB NOT NULL);
 
 CREATE TABLE segment(
-  mention INTEGER NOT NULL, ord INTEGER NOT NULL, step INTEGER NOT NULL, sentiment INTEGER NOT NULL,
-  emotions INTEGER NOT NULL, intents INTEGER NOT NULL, effort INTEGER, uncertain INTEGER NOT NULL,
-  PRIMARY KEY(mention, ord)) WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, mention INTEGER NOT NULL, ord INTEGER NOT NULL, step INTEGER NOT NULL,
+  sentiment INTEGER NOT NULL, emotions INTEGER NOT NULL, intents INTEGER NOT NULL, effort INTEGER,
+  uncertain INTEGER NOT NULL);
+CREATE UNIQUE INDEX segment_mention ON segment(mention, ord, step, sentiment, emotions, intents, effort, uncertain);
 CREATE INDEX segment_step ON segment(step, sentiment, mention);
 CREATE INDEX segment_rare ON segment(intents, mention) WHERE intents & 112 != 0;
 
@@ -48,6 +49,9 @@ CREATE VIRTUAL TABLE fts USING fts5(
   text, title, text_stem, title_stem, content='', tokenize="ascii tokenchars '{_PUNCTUATION}'");
 INSERT INTO fts(fts, rank) VALUES ('secure-delete', 1);
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(fts, col);
+CREATE VIRTUAL TABLE segment_fts USING fts5(
+  text, text_stem, content='', columnsize=0, tokenize="ascii tokenchars '{_PUNCTUATION}'");
+INSERT INTO segment_fts(segment_fts, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE version(
   id BLOB NOT NULL, version INTEGER NOT NULL, mention TEXT NOT NULL, analysis TEXT,

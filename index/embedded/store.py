@@ -6,16 +6,17 @@ from typing import Any
 
 import apsw
 
-from index import ast, tokens
+from index import ast
 from index.codec import pack_analysis, pack_mention, unpack_analysis, unpack_mention
 from index.contract import AnalysisOutcome, Batch, Change, Match, Rules, Saved, Subscription, Waiting
 from index.document import Document, author_of, language_of
-from index.embedded import alerting, columns, ledger
+from index.embedded import alerting, columns, fulltext, ledger
 from index.embedded.columns import ANALYSED, FAILED, OFF, STATES, WAITING, WORD_FIELDS, StepCodes, Words
 from index.embedded.database import Database, row, rows
+from index.handles import with_stored_handles
 from index.percolate import Percolator
 from index.query import parse
-from listener.errors import NotFoundError, QueryError, TemporaryError
+from listener.errors import NotFoundError, QueryError
 from listener.model import Page, Record, to_ms
 
 _RETRY_FIRST_MS = 60_000
@@ -26,9 +27,7 @@ _MENTION = (
     "audience, model, author, author_id, followers, verified, rating, stars, nps, overall, flags, body, vector, state, "
     "tries, try_at, problem) VALUES (" + ",".join("?" * 29) + ")"
 )
-_SEGMENT = "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?)"
-INSERT_FTS = "INSERT INTO fts(rowid, text, title, text_stem, title_stem) VALUES (?,?,?,?,?)"
-_UNFTS = "INSERT INTO fts(fts, rowid, text, title, text_stem, title_stem) VALUES ('delete',?,?,?,?,?)"
+_SEGMENT = "INSERT INTO segment VALUES (NULL,?,?,?,?,?,?,?,?)"
 
 
 class Store:
@@ -48,7 +47,7 @@ class Store:
 
     async def _write(self, work: Callable[[apsw.Connection], Any]) -> Any:
         def current(connection: apsw.Connection) -> Any:
-            refuse_stale(connection)
+            fulltext.refuse_stale(connection)
             return work(connection)
 
         try:
@@ -187,7 +186,6 @@ class Store:
         steps = StepCodes(self._words, connection)
         mentions: list[tuple[Any, ...]] = []
         segments: list[tuple[Any, ...]] = []
-        texts: list[tuple[Any, ...]] = []
         for key, mention_id, record in keyed:
             mention, analysis = record.mention, record.analysis
             connection.execute(
@@ -201,11 +199,9 @@ class Store:
             mentions.append(self._mention_row(connection, key, mention_id, record, body, vector, batch))
             if analysis is not None:
                 segments.extend(columns.segment_rows(key, analysis, steps))
-            texts.append((key, *fts_texts(record)))
         connection.executemany(_MENTION, mentions)
         connection.executemany(_SEGMENT, segments)
-        done = reindexed_to(connection)
-        connection.executemany(INSERT_FTS, [text for text in texts if done is None or text[0] <= done])
+        fulltext.put_in(connection, [(key, record) for key, _, record in keyed])
 
     def _mention_row(
         self, connection: apsw.Connection, key: int, mention_id: bytes, record: Record, body: int,
@@ -294,36 +290,12 @@ class Store:
         return matches
 
 
-def with_stored_handles(node: ast.Node, stored: Callable[[str], str]) -> ast.Node:
-    """The tree with every `author:` value as it is stored; patterns speak of the stored form already."""
-    match node:
-        case ast.Keyword("author", value, False):
-            return ast.Keyword("author", stored(value))
-        case ast.And(items):
-            return ast.And(tuple(with_stored_handles(item, stored) for item in items))
-        case ast.Or(items):
-            return ast.Or(tuple(with_stored_handles(item, stored) for item in items))
-        case ast.Not(item):
-            return ast.Not(with_stored_handles(item, stored))
-        case ast.Boost(item, factor):
-            return ast.Boost(with_stored_handles(item, stored), factor)
-    return node
-
-
 def id_bytes(mention_id: str) -> bytes:
     """The stored form of an id. Raises NotFoundError for what cannot be one."""
     try:
         return bytes.fromhex(mention_id)
     except ValueError:
         raise NotFoundError(f"there is no mention {mention_id!r}: an id is 32 hex digits") from None
-
-
-def fts_texts(record: Record) -> tuple[str, str, str, str]:
-    """What full-text search holds of a mention; the same record always gives the same."""
-    language = language_of(record)
-    text, text_stem = tokens.indexed(record.mention.text, language)
-    title, title_stem = tokens.indexed(record.mention.title, language) if record.mention.title else ("", "")
-    return text, title, text_stem, title_stem
 
 
 def read_record(connection: apsw.Connection, mention_id: bytes) -> tuple[int, Record] | None:
@@ -345,19 +317,6 @@ def record_of_body(connection: apsw.Connection, rowid: int) -> Record:
     return record_of_row(*found)
 
 
-def refuse_stale(connection: apsw.Connection) -> None:
-    """Words indexed by another version of the analysis could not be taken out again: nothing is written then."""
-    held = row(connection, "SELECT value FROM meta WHERE key = 'analyser'")
-    if held is not None and held[0] != tokens.VERSION:
-        raise TemporaryError("the text analysis changed with this release: run `listener reindex`", retry_after=30.0)
-
-
-def reindexed_to(connection: apsw.Connection) -> int | None:
-    """While an index is built anew: the rowid up to which it stands; None otherwise."""
-    held = row(connection, "SELECT value FROM meta WHERE key = 'reindex'")
-    return None if held is None else int(held[0])
-
-
 def remove(connection: apsw.Connection, rowid: int, mention_id: bytes) -> None:
     """Take a mention's present version out of every table that search walks."""
     found = row(
@@ -368,9 +327,7 @@ def remove(connection: apsw.Connection, rowid: int, mention_id: bytes) -> None:
     if found is None:
         return
     body, vector, mention, analysis = found
-    done = reindexed_to(connection)
-    if done is None or rowid <= done:
-        connection.execute(_UNFTS, (rowid, *fts_texts(record_of_row(mention, analysis))))
+    fulltext.take_out(connection, rowid, record_of_row(mention, analysis))
     connection.execute("DELETE FROM segment WHERE mention = ?", (rowid,))
     connection.execute("DELETE FROM mention WHERE rowid = ?", (rowid,))
     connection.execute("DELETE FROM body WHERE id = ?", (body,))

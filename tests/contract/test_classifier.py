@@ -161,8 +161,6 @@ def test_explanations_lie_in_the_text_and_name_labels_of_the_analysis(classifier
 def test_one_text_that_cannot_be_read_does_not_take_the_others_with_it(classifier: Classifier) -> None:
     good = Verbatim("Great service")
     bad = Verbatim(None)  # type: ignore[arg-type]
-    if isinstance(classifier, RuleClassifier):
-        pytest.skip("keywords have no batch")
     first, second, third = classifier.analyse([good, bad, good])
     assert isinstance(first, Analysis)
     assert isinstance(second, Exception)

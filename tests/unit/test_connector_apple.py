@@ -95,8 +95,9 @@ async def test_the_apps_version_goes_where_the_setting_says(
 
 async def test_json_with_one_review_as_a_single_object(store: Store) -> None:
     store.answers["/fr/1/json"] = (
-        '{"feed": {"entry": {"id": {"label": "9"}, "im:rating": {"label": "5"}, "updated": {"label": "2026-01-03T00:00:00Z"},'
-        '"title": {"label": "t"}, "content": {"label": "c"}, "author": {"name": {"label": "n"}, "label": ""},'
+        '{"feed": {"entry": {"id": {"label": "9"}, "im:rating": {"label": "5"}, "updated": '
+        '{"label": "2026-01-03T00:00:00Z"}, "title": {"label": "t"}, '
+        '"content": {"label": "c"}, "author": {"name": {"label": "n"}, "label": ""},'
         '"link": {"attributes": {"href": "https://l.example"}}}}}'
     )
     (found,) = mentions((await store.read(format="json"))[0])

@@ -26,7 +26,8 @@ RSS = """<?xml version="1.0" encoding="UTF-8"?>
 
 def item(guid: str, text: str = "texte", date: str | None = "Fri, 02 Jan 2026 10:00:00 GMT", more: str = "") -> str:
     when = f"<pubDate>{date}</pubDate>" if date else ""
-    return f"<item><guid>{guid}</guid><title>T {guid}</title><link>/{guid}</link><description>{text}</description>{when}{more}</item>"
+    words = f"<title>T {guid}</title><link>/{guid}</link><description>{text}</description>"
+    return f"<item><guid>{guid}</guid>{words}{when}{more}</item>"
 
 
 def rss(*items: str, extra: str = "") -> bytes:
@@ -80,7 +81,8 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def test_an_rss_item_as_a_mention(site: Site) -> None:
-    more = "<content:encoded><![CDATA[<p>Son <b>correct</b>,</p><p>micro &lt; 3</p><script>x()</script>]]></content:encoded>"
+    html = "<p>Son <b>correct</b>,</p><p>micro &lt; 3</p><script>x()</script>"
+    more = f"<content:encoded><![CDATA[{html}]]></content:encoded>"
     site.put("/feed", rss(item("1", "court", more=more + "<dc:creator>Mia</dc:creator>")))
     (page,), _ = await site.read()
     (found,) = page.mentions
@@ -286,7 +288,8 @@ def test_rss_1_and_atom_with_replies() -> None:
     (entry,) = read_document(rdf, "application/rdf+xml", "https://x.example/").entries
     assert (entry.id, entry.text) == ("urn:1", "d")
     assert (entry.published_at or entry.updated_at) == datetime(2026, 1, 2, 10, tzinfo=UTC)
-    atom = b"""<feed xmlns="http://www.w3.org/2005/Atom" xmlns:thr="http://purl.org/syndication/thread/1.0" xml:lang="de">
+    atom = b"""<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de"
+      xmlns:thr="http://purl.org/syndication/thread/1.0">
       <id>f</id><title>f</title><entry><id>e</id><title>t</title><updated>2026-01-03T00:00:00Z</updated>
       <published>2026-01-02T00:00:00Z</published><thr:in-reply-to ref="parent"/>
       <content type="text">1 &lt; 2 &amp;amp; so</content></entry></feed>"""
@@ -317,7 +320,8 @@ def test_entities_neither_read_files_nor_grow(tmp_path: Path) -> None:
     [
         ("plain\ntext", "plain\ntext"), ("<p>a</p><p>b</p>", "a\n\nb"), ("a<br>b<br/>c", "a\nb\nc"),
         ("x<style>p{}</style><script>if (a<b) {}</script>y", "xy"), ("<ul><li>a</li><li>b</li></ul>", "a\n\nb"),
-        ("&lt;3 &amp; &eacute;&#233;&nbsp;!", "<3 & éé\xa0!"), ("a  \n  b <b>c</b>", "a b c"), ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        ("&lt;3 &amp; &eacute;&#233;&nbsp;!", "<3 & éé\xa0!"), ("a  \n  b <b>c</b>", "a b c"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
         ("<p>unclosed <b>bold", "unclosed bold"), ("<svg><title>no</title></svg>yes", "yes"), ("<", "<"), ("", ""),
     ],
 )  # fmt: skip

@@ -71,7 +71,7 @@ async def test_a_post_dated_back_is_still_found_within_the_overlap() -> None:
     for number in range(10):
         board.add(1000 + number, f"p{number}")
     _, state = await walk(board, None, 10**6, 1000)
-    board.add(1004, "late")
+    board.add(1001, "late")
     found, _ = await walk(board, state, 10**6, 1000)
     assert [key for step in found for key in step.posts] == ["late"]
 

@@ -30,11 +30,14 @@ def mention(row: dict[str, Any], **more: Any) -> Mention:
         ("2026-01-02", JAN2), ("2026-01-02T10:30:00+02:00", datetime(2026, 1, 2, 8, 30, tzinfo=UTC)),
         ("2026-01-02 10:30:05.123Z", datetime(2026, 1, 2, 10, 30, 5, 123000, UTC)), ("20260102", JAN2),
         ("1767312000", JAN2), ("1767312000000", JAN2), (1767312000, JAN2), (1767312000.0, JAN2),
-        ("Fri, 02 Jan 2026 01:00:00 +0100", JAN2), ("02.01.2026", JAN2), ("2026/1/2", JAN2), ("13/01/2026", JAN2.replace(day=13)),
-        ("1/13/2026 3:05 PM", datetime(2026, 1, 13, 15, 5, tzinfo=UTC)), ("2 janvier 2026", JAN2), ("2 de enero de 2026", JAN2),
+        ("Fri, 02 Jan 2026 01:00:00 +0100", JAN2), ("02.01.2026", JAN2), ("2026/1/2", JAN2),
+        ("13/01/2026", JAN2.replace(day=13)),
+        ("1/13/2026 3:05 PM", datetime(2026, 1, 13, 15, 5, tzinfo=UTC)), ("2 janvier 2026", JAN2),
+        ("2 de enero de 2026", JAN2),
         ("January 2, 2026", JAN2), ("2. Januar 2026, 10:30", datetime(2026, 1, 2, 10, 30, tzinfo=UTC)),
         ("2026年1月2日", JAN2), ("2026年1月2日 10:30", datetime(2026, 1, 2, 10, 30, tzinfo=UTC)), ("02-Jan-2026", JAN2),
-        ("1st Jan 2026", JAN2.replace(day=1)), ("02.01.26", JAN2), ("20260102103000", datetime(2026, 1, 2, 10, 30, tzinfo=UTC)),
+        ("1st Jan 2026", JAN2.replace(day=1)), ("02.01.26", JAN2),
+        ("20260102103000", datetime(2026, 1, 2, 10, 30, tzinfo=UTC)),
     ],
 )  # fmt: skip
 def test_dates_as_people_write_them(text: Any, expected: datetime) -> None:
@@ -61,8 +64,10 @@ def test_a_date_that_can_be_two_asks_for_the_setting() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (4, (4.0, None)), ("4,5", (4.5, None)), ("4/5", (4.0, (1.0, 5.0))), ("7 / 10", (7.0, (0.0, 10.0))), ("80 %", (80.0, (0.0, 100.0))),
-        ("★★★☆☆", (3.0, (1.0, 5.0))), ("4 stars", (4.0, None)), ("3 étoiles", (3.0, None)), ("4.0 out of 5", (4.0, (1.0, 5.0))), ("5★", (5.0, (1.0, 5.0))),
+        (4, (4.0, None)), ("4,5", (4.5, None)), ("4/5", (4.0, (1.0, 5.0))), ("7 / 10", (7.0, (0.0, 10.0))),
+        ("80 %", (80.0, (0.0, 100.0))),
+        ("★★★☆☆", (3.0, (1.0, 5.0))), ("4 stars", (4.0, None)), ("3 étoiles", (3.0, None)),
+        ("4.0 out of 5", (4.0, (1.0, 5.0))), ("5★", (5.0, (1.0, 5.0))),
     ],
 )  # fmt: skip
 def test_ratings_as_people_write_them(value: Any, expected: Any) -> None:
@@ -210,7 +215,8 @@ def test_shapes_that_are_not_expected_are_left_out(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", [
     {"text": "a", "rating": {"value": 3}}, {"text": "a", "scores": [1]}, {"text": "a", "replies": [{"at": "x"}]},
-    {"text": "a", "rating": [3]}, {"text": "a", "version": "new"}, {"text": "a", "scores": [{"metric": "nps", "value": 11, "min": 0, "max": 10}]},
+    {"text": "a", "rating": [3]}, {"text": "a", "version": "new"},
+    {"text": "a", "scores": [{"metric": "nps", "value": 11, "min": 0, "max": 10}]},
     {"text": "a", "author": {"followers": "many"}}, {"text": "a", "rating": {"value": 3, "min": 5, "max": 5}},
 ])  # fmt: skip
 def test_shapes_that_mean_nothing_are_refused_with_a_reason(row: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from listener.errors import ConfigError
+from listener.errors import ConfigError, InputError
 from listener.model import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Segment, Sentiment, Verbatim
 from nlp import fit, manifest, measures
 from nlp import training_data as data
@@ -199,3 +199,27 @@ def test_scores_have_the_names_of_the_vocabulary_in_its_order(classifier: OnnxCl
     assert isinstance(analysis, Analysis)
     assert (tuple(analysis.emotions), tuple(analysis.intents)) == (EMOTIONS, INTENTS)
     assert tuple(analysis.sentiment.scores) == SENTIMENTS
+
+
+def test_a_file_of_another_form_is_not_taken_for_the_base_encoder(tmp_path: Path) -> None:
+    from nlp import base_encoder
+
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(InputError, match="E5S1"):
+        base_encoder.read(path)
+
+
+def test_blocks_of_four_bits_are_read_low_nibble_first_and_requantised_within_half_a_step() -> None:
+    from nlp.base_encoder import Blocks, _blocks
+    from nlp.export import per_output
+
+    raw = np.float16(0.5).tobytes() + bytes(range(16))  # byte j: weight j is j, weight j + 16 is 0
+    blocks = _blocks(memoryview(raw), 1, 32)
+    assert blocks.nibbles[0].tolist() == [*range(16), *[0] * 16]
+    assert blocks.dense()[0, :3].tolist() == [-4.0, -3.5, -3.0]
+    draw = np.random.default_rng(0)
+    matrix = Blocks(draw.random((6, 2)).astype(np.float16), draw.integers(0, 16, (6, 64)).astype(np.uint8))
+    weights, scales = per_output(matrix)
+    assert weights.shape == (64, 6)
+    assert (np.abs(weights.T * scales[:, None] - matrix.dense()) <= scales[:, None] * 0.5001).all()
