@@ -36,6 +36,7 @@ lint: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/python -m listener.settings --docs > docs/settings.md
 	$(BIN)/python -m listener.cli_docs > docs/cli.md
+	$(BIN)/python -m tools.docs_tables
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

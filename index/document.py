@@ -5,7 +5,7 @@ The rules that turn a record into field values stand here for every engine: `lan
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from index.leaves import keyword
@@ -45,6 +45,17 @@ class Words:
     def stems(self) -> Mapping[str, Sequence[int]]:
         """Positions of each marked stem; empty where the language has no stemmer."""
         return _places([stem(token.word, self.language) for token in self.tokens])
+
+    @cached_property
+    def _beginning(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for form in self.exact:
+            found.setdefault(form[:1], []).append(form)
+        return found
+
+    def beginning(self, letter: str) -> Iterable[str]:
+        """The exact forms that begin with a letter; all of them without one."""
+        return self._beginning.get(letter, ()) if letter else self.exact
 
     def within(self, segment: Segment) -> tuple[int, int]:
         """First position and the one after the last of the tokens that lie wholly inside the segment."""

@@ -29,7 +29,7 @@ from index.document import Document as Document
 from index.document import Words
 from index.document import has_link as has_link
 from index.document import language_of as language_of
-from index.patterns import glob, near
+from index.patterns import glob, literal_start, near
 from index.positions import occurrences
 from index.tokens import stem
 
@@ -43,6 +43,7 @@ class _View:
     document: Document
     segment: int | None
     certain: bool
+    known: dict[int, Truth] | None = None  # by the node's identity
 
     def unsure(self, field: str) -> bool:
         """Whether a label is unknown here."""
@@ -58,8 +59,28 @@ def evaluate(node: Node, document: Document, certain: bool = False) -> bool:
     return _truth(node, _View(document, None, certain)) is True
 
 
+class Asked:
+    """One mention asked many queries: a node that several of them hold, as the same object, is evaluated once.
+
+    The nodes must outlive it, since they are known by their identity.
+    """
+
+    def __init__(self, document: Document, certain: bool = False) -> None:
+        self._view = _View(document, None, certain, {})
+
+    def holds(self, node: Node) -> bool:
+        """The same as `evaluate`."""
+        return _truth(node, self._view) is True
+
+
 def _truth(node: Node, view: _View) -> Truth:
-    return _RULES[type(node)](node, view)
+    known = view.known
+    if known is None:
+        return _RULES[type(node)](node, view)
+    key = id(node)
+    if key not in known:
+        known[key] = _RULES[type(node)](node, view)
+    return known[key]
 
 
 def _and(node: And, view: _View) -> Truth:
@@ -178,7 +199,7 @@ def places(node: Node, document: Document, segment: int | None) -> Iterator[tupl
         if isinstance(node, Phrase):
             found: Iterator[tuple[int, ...]] = _phrase(node, words, first, last)
         else:
-            forms = (form for form in words.exact if token_matches(node, form))
+            forms = (form for form in words.beginning(start_of(node)[:1]) if token_matches(node, form))
             found = ((at,) for form in forms for at in words.exact[form] if first <= at < last)
         for positions in found:
             yield field, positions
@@ -189,6 +210,15 @@ def _phrase(node: Phrase, words: Words, first: int, last: int) -> Iterator[tuple
     stems = [stem(word, words.language) for word in node.words]
     if stems and None not in stems:
         yield from occurrences([form or "" for form in stems], words.stems, node.slop, first, last)
+
+
+def start_of(leaf: Node) -> str:
+    """The characters that every exact token begins with which a prefix, wildcard or fuzzy leaf stands for."""
+    if isinstance(leaf, Prefix):
+        return leaf.prefix
+    if isinstance(leaf, Wildcard):
+        return literal_start(leaf.pattern)
+    return leaf.term[:1] if isinstance(leaf, Fuzzy) else ""
 
 
 def token_matches(leaf: Node, token: str) -> bool:

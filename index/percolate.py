@@ -8,10 +8,9 @@ mention, and those without any key, are evaluated; the truth is that of index.ev
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from index.ast import And, Boost, Flag, Fuzzy, Keyword, Node, Not, Or, Phrase, Prefix, Segments, Wildcard
+from index.ast import And, Boost, Flag, Keyword, Node, Not, Or, Phrase, Segments
 from index.document import Document
-from index.evaluate import evaluate
-from index.patterns import literal_start
+from index.evaluate import Asked, start_of
 from index.tokens import stem, stem_languages
 
 Key = tuple[str, str]
@@ -59,13 +58,12 @@ class Percolator:
         Certain means: whatever the labels are that the classifier is unsure of.
         """
         unsure = document.uncertain or any(segment.uncertain for segment in document.segments)
-        matched = []
-        known: dict[int, bool] = {}
-        for place in self.candidates(document):
-            name, node = self._queries[place]
-            if _holds(node, document, known):
-                matched.append((name, not unsure or evaluate(node, document, certain=True)))
-        return matched
+        plain, certain = Asked(document), Asked(document, certain=True)
+        return [
+            (name, not unsure or certain.holds(node))
+            for name, node in (self._queries[place] for place in self.candidates(document))
+            if plain.holds(node)
+        ]
 
     def _keys(self, document: Document) -> Iterator[Key]:
         """Every key the mention has."""
@@ -89,26 +87,12 @@ class Percolator:
 
 
 def _shared(node: Node, pool: dict[Node, Node]) -> Node:
-    """The same tree, whose equal conditions are one object in all queries."""
+    """The same tree, whose equal parts are one object in all queries."""
     if isinstance(node, And | Or):
-        return type(node)(tuple(_shared(item, pool) for item in node.items))
-    if isinstance(node, Not):
-        return Not(_shared(node.item, pool))
+        node = type(node)(tuple(_shared(item, pool) for item in node.items))
+    elif isinstance(node, Not):
+        node = Not(_shared(node.item, pool))
     return pool.setdefault(node, node)
-
-
-def _holds(node: Node, document: Document, known: dict[int, bool]) -> bool:
-    """The truth of a tree, each shared condition evaluated once per mention; `known` is by the node's identity."""
-    if isinstance(node, And):
-        return all(_holds(item, document, known) for item in node.items)
-    if isinstance(node, Or):
-        return any(_holds(item, document, known) for item in node.items)
-    if isinstance(node, Not):
-        return not _holds(node.item, document, known)
-    truth = known.get(id(node))
-    if truth is None:
-        truth = known[id(node)] = evaluate(node, document)
-    return truth
 
 
 def _required(node: Node) -> tuple[float, frozenset[Key]] | None:
@@ -129,17 +113,8 @@ def _required(node: Node) -> tuple[float, frozenset[Key]] | None:
         return _SHARE[node.field], frozenset(((node.field, node.value),))
     if isinstance(node, Flag):
         return _FLAG_SHARE.get(node.name, 0.1), frozenset((("flag", node.name),))
-    start = _start(node)
+    start = start_of(node)
     return (0.3 / 4 ** min(len(start), 5), frozenset((("prefix", start),))) if start else None
-
-
-def _start(node: Node) -> str:
-    """The characters an exact token of a matching mention begins with."""
-    if isinstance(node, Prefix):
-        return node.prefix
-    if isinstance(node, Wildcard):
-        return literal_start(node.pattern)
-    return node.term[:1] if isinstance(node, Fuzzy) else ""
 
 
 def _word(exact: str, word: str) -> tuple[float, frozenset[Key]]:

@@ -49,7 +49,7 @@ def analyze(args: argparse.Namespace) -> int:
             out.flush()
             report(min(done, size or done), size)
     if bad:
-        note(f"{bad:,} lines could not be analysed: their `error` says why")
+        note(f"lines that could not be analysed: {bad:,}; their `error` says why")
     return DONE
 
 
@@ -176,7 +176,8 @@ def answers(
                 raise outcome
             row = {"id": line.id, **analysis_to_json(outcome, line.verbatim.text)}
             if explain:
-                _add_explanation(row, classifier.explain(line.verbatim, outcome))
+                said = outcome.vector is not None  # there is nothing to explain of a text that says nothing
+                _add_explanation(row, classifier.explain(line.verbatim, outcome) if said else ())
             if vector:
                 row["vector"] = _floats(outcome)
         except Exception as error:  # one text that the model cannot read stops nothing

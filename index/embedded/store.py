@@ -336,6 +336,7 @@ def remove(connection: apsw.Connection, rowid: int, mention_id: bytes) -> None:
 
 
 def record_of_row(mention: str, analysis: str | None, vector: bytes | None = None) -> Record:
+    """The record that a row of `body` holds, with its vector where given."""
     return Record(unpack_mention(mention), unpack_analysis(analysis, vector) if analysis else None)
 
 

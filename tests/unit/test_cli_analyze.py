@@ -77,7 +77,8 @@ def test_the_vector_has_384_floats_of_length_1_and_is_absent_unless_asked_for(cl
 
 
 def test_explanations_stand_on_the_whole_and_on_each_segment_with_offsets_of_the_text(cli: Cli) -> None:
-    (row,) = analyzed(cli, {"id": 1, "text": TEXT}, options=("--explain",))
+    row, empty = analyzed(cli, {"id": 1, "text": TEXT}, {"id": 2, "text": ""}, options=("--explain",))
+    assert empty["explanation"] == []
     assert [TEXT[item["start"] : item["end"]] for item in row["explanation"]] == ["late", "broken"]
     assert all(set(item) == {"label", "start", "end", "weight"} for item in row["explanation"])
     about = [[TEXT[i["start"] : i["end"]] for i in segment["explanation"]] for segment in row["segments"]]
@@ -108,7 +109,7 @@ def test_the_output_file_may_be_the_input_and_nothing_is_left_beside_it(cli: Cli
     result = cli.done("analyze", path, "--out", path)
     assert result.out == ""
     rows = [json.loads(line) for line in Path(path).read_text("utf8").splitlines()]
-    assert [row["id"] for row in rows] == list(range(600))
+    assert [(row["id"], row["model"]) for row in rows] == [(number, "rule@1") for number in range(600)]
     assert [item.name for item in cli.folder.iterdir() if item.suffix == ".part"] == []
 
 

@@ -51,7 +51,9 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 def test_a_file_imported_twice_is_stored_once_and_a_grown_one_goes_on(cli: Cli) -> None:
     path = cli.file("a.jsonl", {"native_id": "1", "text": "late"}, {"native_id": "2", "text": "great"})
-    assert counts(cli, path) == [(2, 0, 0, 0)]
+    first = cli.done("import", path)
+    assert first.err == ""  # no terminal, no progress
+    assert "2 new" in first.out
     assert counts(cli, path) == [(0, 0, 0, 0)]
     with Path(path).open("a") as stream:
         stream.write('{"native_id": "3", "text": "bad"}\n')
@@ -169,10 +171,12 @@ def test_beside_a_running_service_the_service_analyses_the_rows(cli: Cli) -> Non
         assert service.stdout is not None
         assert service.stdout.readline().startswith("running")
         path = cli.file("a.jsonl", *({"native_id": str(number), "text": "parcel late"} for number in range(300)))
+        at_once = cli.done("import", cli.file("b.jsonl", {"native_id": "b", "text": "parcel late"}), "--no-wait")
+        assert at_once.err == ""
         result = cli.done("import", path)
         assert "the running service analyses" in result.err
         assert "all of them are analysed" in result.err
-        assert total(cli, "step:reception") == 300
+        assert total(cli, "step:reception") == 301
         again = cli("run")
         assert again.code == 1
         assert "another service" in again.err

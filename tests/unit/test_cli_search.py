@@ -55,6 +55,17 @@ def test_pages_by_token_give_every_mention_once_as_does_all(filled: Cli, sort: s
     assert (everything["total"], everything["next"]) == (45, None)
 
 
+def test_all_goes_beyond_one_page_of_the_engine_and_says_where_relevance_ends(cli: Cli) -> None:
+    cli.done("import", cli.file("a.jsonl", *rows(1100)), "--no-analysis")
+    for sort in ("date", "-date"):
+        lines = cli.done("search", "*", "--all", "--sort", sort, "--format", "jsonl").lines
+        order = range(1100) if sort == "-date" else reversed(range(1100))
+        assert [row["native_id"] for row in lines] == [str(n) for n in order]
+    best = cli.done("search", "parcel", "--all", "--sort", "relevance", "--format", "jsonl")
+    assert len(best.lines) == 1000
+    assert "the first 1,000 of 1,100" in best.err
+
+
 def test_jsonl_has_one_mention_or_one_segment_a_line(filled: Cli) -> None:
     mentions = filled.done("search", "*", "--all", "--format", "jsonl").lines
     assert len(mentions) == 45
