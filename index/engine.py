@@ -123,8 +123,17 @@ class Engine(Protocol):
     ) -> list[Alert]:
         """Alerts, newest first."""
 
-    async def outgoing(self, limit: int, now: datetime) -> list[Outgoing]:
-        """Alerts due for a delivery, oldest first; an alert's evidence no longer grows once it is due."""
+    async def alert(self, alert_id: str) -> Alert:
+        """One alert. Raises NotFoundError."""
+
+    async def alerts_of(self, mention_id: str) -> list[Alert]:
+        """The alerts that list a mention, newest first."""
+
+    async def outgoing(self, limit: int, now: datetime, skip: Sequence[str] = ()) -> list[Outgoing]:
+        """Alerts due for a delivery, oldest first, but those to the destinations of `skip`.
+
+        An alert's evidence no longer grows once it is due.
+        """
 
     async def delivered(self, delivery: Delivery, next_try_at: datetime | None) -> None:
         """Log an attempt; failed ones are tried again at `next_try_at`, or given up where None."""
@@ -156,6 +165,9 @@ class Engine(Protocol):
 
     async def dead_letters(self, source: str | None = None, limit: int = 100, *, all: bool = False) -> list[DeadLetter]:
         """Dead letters, oldest first; with `all` those replayed too."""
+
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetter:
+        """One dead letter. Raises NotFoundError."""
 
     async def dead_letter_replayed(self, dead_letter_id: int, now: datetime) -> None:
         """Mark it as replayed with success; its raw bytes are dropped."""

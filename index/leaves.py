@@ -197,7 +197,7 @@ def _number(field: str, text: str, column: int) -> float:
 
 def _slop(item: tree.Proximity, column: int) -> int:
     if item._implicit_degree:
-        raise QueryError("how far may the words stand apart?", column, "a number, as in \"late delivery\"~5")
+        raise QueryError("how far may the words stand apart?", column, 'a number, as in "late delivery"~5')
     return min(int(item.degree), 10_000)
 
 

@@ -16,7 +16,7 @@ from index.limits import Limits
 from index.names import FIELDS
 from listener.errors import QueryError
 
-_CLOSING = {'"': '"', "“": "”“\"", "„": "“”\"", "«": "»"}
+_CLOSING = {'"': '"', "“": '”“"', "„": '“”"', "«": "»"}
 _LINK = re.compile(r'(?:(?:https?|ftp)://|www\.|mailto:|tel:)[^\s"^]+', re.IGNORECASE)
 _RANGE = re.compile(
     r'([\[{])\s*("(?:[^"\\]|\\.)*"|[^\s\]}"]+)\s+(TO)\s+("(?:[^"\\]|\\.)*"|[^\s\]}"]+)\s*([\]}])', re.DOTALL

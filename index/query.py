@@ -92,9 +92,7 @@ class _Builder:
     def __init__(self, leaves: Leaves, limits: Limits) -> None:
         self.leaves, self.limits, self.clauses = leaves, limits, 0
 
-    def build(
-        self, item: tree.Item, field: str | None = None, bound: bool = False, depth: int = 0
-    ) -> Node | None:
+    def build(self, item: tree.Item, field: str | None = None, bound: bool = False, depth: int = 0) -> Node | None:
         """`field` names whose values these are, `bound` whether they stand inside `segments:( )`."""
         if depth > 4 * self.limits.depth:
             raise QueryError(f"more than {self.limits.depth} levels inside each other", item.pos)

@@ -19,18 +19,22 @@ APOSTROPHES = "'’ʼ＇‘׳״"
 JOINERS = "\u00ad\u200c\u200d\u2060"
 
 
-def _word_class() -> str:
-    """Letters, numbers and marks of every script written with spaces (planes 0 and 1), as a character class body."""
+def _word_classes() -> tuple[str, str]:
+    """Letters, numbers and marks of every script written with spaces, as character class bodies: planes 0 and 1."""
     spaced = "".join(map(chr, range(0x20000)))
     letters = re.findall(f"[^\\W_{CJK}{UNSPACED}]+", spaced)
     marks = [
         char for char in re.findall(f"[^\\w{CJK}{UNSPACED}]", spaced)
         if unicodedata.category(char)[0] == "M" and not "\ufe00" <= char <= "\ufe0f" and char != "\u20e3"
     ]  # fmt: skip
-    return "".join(f"{run[0]}-{run[-1]}" for run in letters) + "".join(marks)
+    ranges = [f"{run[0]}-{run[-1]}" for run in letters] + marks
+    return tuple("".join(r for r in ranges if (r < "\U00010000") == low) for low in (True, False))  # type: ignore[return-value]
 
 
-WORD = _word_class()
+_LOW, _HIGH = _word_classes()
+WORD = _LOW + _HIGH
+# Plane 0 alone is one table look-up; the ranges of plane 1 are walked one by one, for its own characters only.
+_WORDS = f"(?:[{_LOW}]++|(?=[\U00010000-\U0001ffff])[{_HIGH}]++)++"
 _EMOJI = (
     "\u203c\u2049\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2\u25aa\u25ab"
     "\u25b6\u25c0\u25fb-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299"
@@ -42,15 +46,16 @@ _PICTURE = (
     f"{_MODIFIED}(?:\u200d{_MODIFIED})*|[\U0001f1e6-\U0001f1ff]{{2}}|[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]"
 )
 _INNER = f"[{APOSTROPHES}{JOINERS}](?=[{WORD}])"
-_PART = f"[{WORD}]+(?:(?:{_INNER}|(?<=\\d)[.,٫٬](?=\\d))[{WORD}]+)*"
+_PART = f"{_WORDS}(?:(?:{_INNER}|(?<=\\d)[.,٫٬](?=\\d)){_WORDS})*"
 _TAG = f"[{WORD}{CJK}{UNSPACED}_](?:[{WORD}{CJK}{UNSPACED}{JOINERS}_]*[{WORD}{CJK}{UNSPACED}_])?"
 _HANDLE = f"[{WORD}{CJK}{UNSPACED}_](?:[{WORD}{CJK}{UNSPACED}_.\\-]*[{WORD}{CJK}{UNSPACED}_])?"
 _SCHEME = r"(?:https?|ftp)://(?:www\.)?|\bwww\."
 _BOUND = f"[{WORD}{CJK}{UNSPACED}_&]"
 
 SURFACE = re.compile(
+    "(?![\\s,.;:!?()\"-])(?:"  # the commonest characters that begin nothing, so that they are passed over at once
     f"{_KEYCAP}|{_PART}|[{CJK}]+|[{UNSPACED}][{UNSPACED}\u200c\u200d]*|{_PICTURE}"
-    f"|[#＃](?<!{_BOUND}.){_TAG}|[@＠](?<!{_BOUND}.){_HANDLE}"
+    f"|[#＃](?<!{_BOUND}.){_TAG}|[@＠](?<!{_BOUND}.){_HANDLE})"
 )
 """One stretch of text: an emoji, a word, a run without spaces, a hashtag or a handle."""
 

@@ -223,9 +223,7 @@ def delivery_to_json(delivery: Delivery) -> dict[str, Any]:
 
 
 async def _show_alert(args: argparse.Namespace, app: App) -> int:
-    found = next((alert for alert in await app.engine.alerts(limit=_ALL_ALERTS) if alert.id == args.id), None)
-    if found is None:
-        raise NotFoundError(f"there is no alert {args.id}: `listener alerts` lists them")
+    found = await app.engine.alert(args.id)
     deliveries = await app.engine.deliveries(found.id)
     if getattr(args, "json", False):
         told = alert_to_json(found, app.settings.alerts.language)

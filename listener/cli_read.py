@@ -5,8 +5,8 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from index.contract import Alert, Case
-from listener.app import App, opened
+from index.contract import Case
+from listener.app import opened
 from listener.cli import DONE, settings_of
 from listener.cli_output import local_time, paint, printable, say, say_json, short, table
 from listener.cli_search import clauses, headline
@@ -29,7 +29,7 @@ async def _show(args: argparse.Namespace, settings: Settings) -> int:
         record = await app.engine.get(args.id)
         versions = await app.engine.versions(args.id)
         case = await app.engine.case(args.id)
-        alerts = await _alerts_of(app, args.id)
+        alerts = await app.engine.alerts_of(args.id)
     if getattr(args, "json", False):
         say_json({
             **record_to_json(record), "versions": [record_to_json(version) for version in versions],
@@ -50,11 +50,6 @@ async def _show(args: argparse.Namespace, settings: Settings) -> int:
     for alert in alerts:
         say(f"alert {alert.id}: {alert.subscription}, {local_time(alert.created_at, settings.timezone)}")
     return DONE
-
-
-async def _alerts_of(app: App, mention_id: str) -> list[Alert]:
-    alerts = await app.engine.alerts(limit=_ALERTS)
-    return [alert for alert in alerts if any(item.mention_id == mention_id for item in alert.evidence)]
 
 
 def case_to_json(case: Case) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _print_gaps(gaps: list[Gap], app: App) -> None:
 
 async def _dead_letters(args: argparse.Namespace, app: App) -> int:
     if args.raw is not None:
-        letter = await _letter(app, args.raw)
+        letter = await app.engine.dead_letter(args.raw)
         sys.stdout.flush()
         sys.stdout.buffer.write(letter.raw)
         sys.stdout.buffer.flush()
@@ -148,13 +148,6 @@ def _letter_to_json(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason, "raw": letter.raw.decode("utf8", "backslashreplace"),
         "replayed_at": iso(letter.replayed_at) if letter.replayed_at else None,
     }  # fmt: skip
-
-
-async def _letter(app: App, number: int) -> DeadLetter:
-    for letter in await app.engine.dead_letters(limit=_MOST, all=True):
-        if letter.id == number:
-            return letter
-    raise NotFoundError(f"there is no dead letter {number}: `listener sources dead-letters` lists them")
 
 
 # --- acting ---------------------------------------------------------------------------------------

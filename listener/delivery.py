@@ -26,8 +26,8 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class Outbox(Protocol):
     """The part of the engine that delivery needs."""
 
-    async def outgoing(self, limit: int, now: datetime) -> Sequence[Outgoing]:
-        """Alerts due for a delivery, oldest first."""
+    async def outgoing(self, limit: int, now: datetime, skip: Sequence[str] = ()) -> Sequence[Outgoing]:
+        """Alerts due for a delivery, oldest first, but those to the destinations of `skip`."""
 
     async def delivered(self, delivery: Delivery, next_try_at: datetime | None) -> None:
         """Log an attempt; a failed one is tried again at `next_try_at`, or given up where None."""
@@ -75,8 +75,6 @@ class Deliverer:
     """
 
     PAGE = 100  # alerts read at once
-    LONGEST_PAGE = 3200  # where a backlog of others hides what could be sent
-    DEEP_EVERY = timedelta(seconds=5)
     LANE = 20  # alerts in memory per destination
 
     def __init__(
@@ -96,7 +94,6 @@ class Deliverer:
         self._lanes: dict[str, _Lane] = {}
         self._in_hand: set[tuple[str, str]] = set()
         self._stopping = False
-        self._deep_from = _LONG_AGO
 
     async def run(self) -> None:
         """Deliver until `stop`; then finish the sends in hand."""
@@ -128,18 +125,14 @@ class Deliverer:
             pass
 
     async def _fetch(self) -> None:
-        """Fill the lanes; read further where only alerts that must wait were found."""
-        limit = self.PAGE
-        deep = self._now() >= self._deep_from
+        """Fill the lanes; a destination that is busy or resting is left out, so that it hides no other."""
         while not self._stopping:
-            page = await self._engine.outgoing(limit, self._now())
-            if self._take(page) or len(page) < limit or not deep:
+            now = self._now()
+            lanes = self._lanes.items()
+            busy = [name for name, lane in lanes if len(lane.waiting) >= self.LANE or lane.rests_until > now]
+            page = await self._engine.outgoing(self.PAGE, now, busy)
+            if not self._take(page) or len(page) < self.PAGE:
                 return
-            if limit >= self.LONGEST_PAGE:
-                # Nothing but the backlog of busy destinations: not worth reading at every turn.
-                self._deep_from = self._now() + self.DEEP_EVERY
-                return
-            limit *= 2
 
     def _take(self, page: Sequence[Outgoing]) -> int:
         taken = 0

@@ -21,7 +21,7 @@ from listener.metrics import Metrics
 from listener.model import STEPS
 
 ROOT = Path(__file__).parents[1]
-MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(\n<!-- end of table -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 FIELDS = {
     "text": "words of the text", "title": "words of the title", "lang": "language by its ISO 639 code",
@@ -145,7 +145,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 def filled(page: str) -> str:
     """The page with every marked table made anew."""
-    return MARKED.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[3]}", page)
+    return MARKED.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}\n{match[3]}", page)
 
 
 def main() -> None:

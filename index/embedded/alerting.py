@@ -1,7 +1,7 @@
 """Subscriptions, the alerts they fired with their evidence, the outbox and the delivery log."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -120,17 +120,41 @@ class Alerting:
 
         return await self._db.read(look)
 
-    async def outgoing(self, limit: int, now: datetime) -> list[Outgoing]:
-        """Alerts due for a delivery, oldest first; an alert's evidence no longer grows once it is due."""
+    async def alert(self, alert_id: str) -> Alert:
+        """One alert. Raises NotFoundError."""
+
+        def look(connection: apsw.Connection) -> Alert:
+            found = row(connection, f"{_ALERT}WHERE id = ?", alert_id)
+            if found is None:
+                raise NotFoundError(f"there is no alert {alert_id!r}")
+            return _alert(connection, *found)
+
+        return await self._db.read(look)
+
+    async def alerts_of(self, mention_id: str) -> list[Alert]:
+        """The alerts that list a mention, newest first."""
+        mentioned = "SELECT alert FROM evidence WHERE mention = ?"
+        sql = f"{_ALERT}WHERE id IN ({mentioned}) ORDER BY created DESC, id DESC"
+
+        def look(connection: apsw.Connection) -> list[Alert]:
+            return [_alert(connection, *values) for values in rows(connection, sql, bytes.fromhex(mention_id))]
+
+        return await self._db.read(look)
+
+    async def outgoing(self, limit: int, now: datetime, skip: Sequence[str] = ()) -> list[Outgoing]:
+        """Alerts due for a delivery, oldest first, but those to the destinations of `skip`.
+
+        An alert's evidence no longer grows once it is due.
+        """
+        sql = (
+            "SELECT o.destination, o.attempts, a.id, a.subscription, a.grouping, a.created, a.due, a.destinations "
+            "FROM outbox o JOIN alert a ON a.id = o.alert WHERE o.state = 'pending' AND o.due <= ? "
+            f"AND o.destination NOT IN ({','.join('?' * len(skip))}) "
+            "ORDER BY o.due, o.alert, o.destination LIMIT ?"
+        )
 
         def look(connection: apsw.Connection) -> list[Outgoing]:
-            found = rows(
-                connection,
-                "SELECT o.destination, o.attempts, a.id, a.subscription, a.grouping, a.created, a.due, a.destinations "
-                "FROM outbox o JOIN alert a ON a.id = o.alert WHERE o.state = 'pending' AND o.due <= ? "
-                "ORDER BY o.due, o.alert, o.destination LIMIT ?",
-                to_ms(now), limit,
-            )  # fmt: skip
+            found = rows(connection, sql, to_ms(now), *skip, limit)
             return [
                 Outgoing(_alert(connection, *values), destination, attempts) for destination, attempts, *values in found
             ]

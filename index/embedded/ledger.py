@@ -129,11 +129,19 @@ class Ledger:
 
     async def dead_letters(self, source: str | None = None, limit: int = 100, *, all: bool = False) -> list[DeadLetter]:
         """Dead letters, oldest first; with `all` those replayed too."""
-        sql = (
-            "SELECT id, source, at, place, reason, raw, replayed FROM dead_letter "
-            "WHERE (? IS NULL OR source = ?) AND (? OR replayed IS NULL) ORDER BY id LIMIT ?"
-        )
-        found = await self._db.read(lambda connection: rows(connection, sql, source, source, all, limit))
+        where = "(? IS NULL OR source = ?) AND (? OR replayed IS NULL) ORDER BY id LIMIT ?"
+        return await self._letters(where, source, source, all, limit)
+
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetter:
+        """One dead letter. Raises NotFoundError."""
+        found = await self._letters("id = ?", dead_letter_id)
+        if not found:
+            raise NotFoundError(f"there is no dead letter {dead_letter_id}")
+        return found[0]
+
+    async def _letters(self, where: str, *values: object) -> list[DeadLetter]:
+        sql = f"SELECT id, source, at, place, reason, raw, replayed FROM dead_letter WHERE {where}"
+        found = await self._db.read(lambda connection: rows(connection, sql, *values))
         return [
             DeadLetter(number, name, from_ms(at), place, reason, raw, _at(replayed))
             for number, name, at, place, reason, raw, replayed in found

@@ -636,3 +636,42 @@ async def test_status_counts_what_is_stored(engine: Engine) -> None:
     assert (status.mentions, status.analysed, status.waiting, status.failed) == (3, 0, 1, 1)
     assert status.bytes > 0
     assert status.problems == ()
+
+
+# --- one record by its key ------------------------------------------------------------------------
+
+
+async def test_one_alert_and_the_alerts_of_a_mention_are_found_by_id(engine: Engine) -> None:
+    first, second = mention(1), mention(2)
+    alerts = [
+        Alert(key, "s", "", NOW, NOW, tuple(Evidence(item.id, item.version, NOW, {}) for item in items), ("console",))
+        for key, items in (("a" * 32, [first]), ("b" * 32, [first, second]))
+    ]
+    await engine.put_subscription(Subscription("s", "*", NOW))
+
+    class Writing:
+        """Rules that write both alerts."""
+
+        def groups(self, changes: Sequence[Change], subscriptions: Mapping[str, Subscription]) -> set[tuple[str, str]]:
+            return set()
+
+        def plan(self, changes: Any, subscriptions: Any, groups: Any, now: datetime) -> Plan:
+            return Plan(tuple(alerts))
+
+    records = tuple(Record(item) for item in (first, second))
+    await engine.save(Batch("shop", Page(), records, NOW), Writing())
+    assert (await engine.alert("a" * 32)).evidence == alerts[0].evidence
+    assert {alert.id for alert in await engine.alerts_of(first.id)} == {"a" * 32, "b" * 32}
+    assert [alert.id for alert in await engine.alerts_of(second.id)] == ["b" * 32]
+    assert len(await engine.outgoing(10, NOW)) == 2
+    assert await engine.outgoing(10, NOW, skip=("console",)) == []
+    with pytest.raises(NotFoundError):
+        await engine.alert("c" * 32)
+
+
+async def test_one_dead_letter_is_found_by_its_number(engine: Engine) -> None:
+    await engine.save(Batch("shop", Page(rejects=(Reject(b"raw", "why", "line 1"),)), (), NOW))
+    (letter,) = await engine.dead_letters()
+    assert await engine.dead_letter(letter.id) == letter
+    with pytest.raises(NotFoundError):
+        await engine.dead_letter(letter.id + 1)

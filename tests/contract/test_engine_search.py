@@ -339,7 +339,8 @@ async def test_sql_and_full_text_syntax_in_a_query_are_only_words(fresh: Embedde
     records = corpus()[:20]
     await fresh.save(Batch("s", Page(), tuple(records), NOW, "off"))
     for query in (
-        "'; DROP TABLE mention; --", '"a" NEAR "b"', "text_stem", "title_stem:x", "col : x", "^late", "late^", "{text} late",
+        "'; DROP TABLE mention; --", '"a" NEAR "b"', "text_stem", "title_stem:x", "col : x", "^late", "late^",
+        "{text} late",
         'brand:"\' OR 1=1"', "author:\"x') OR 1=1 --\"", "late\x00", "NEAR(a b, 3)", 'late" OR "x',
     ):  # fmt: skip
         try:

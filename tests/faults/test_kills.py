@@ -143,7 +143,7 @@ async def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> No
     await web.TCPSite(runner, "127.0.0.1", receiver_port).start()
 
     expected: set[str] = set()
-    log = open(tmp_path / "log", "ab")  # noqa: SIM115, ASYNC230 - the service writes to it until the end
+    log = open(tmp_path / "log", "ab")  # noqa: SIM115 - the service writes to it until the end
 
     def start() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "listener.cli", "--config", str(tmp_path / "listener.toml"), "serve"]

@@ -42,9 +42,10 @@ class MemoryOutbox:
             for name in alert.destinations:
                 self.entries[alert.id, name] = Entry(Outgoing(alert, name, 0), alert.due_at)
 
-    async def outgoing(self, limit: int, now: datetime) -> Sequence[Outgoing]:
+    async def outgoing(self, limit: int, now: datetime, skip: Sequence[str] = ()) -> Sequence[Outgoing]:
         self.reads += 1
         due = [entry for entry in self.entries.values() if entry.next_try_at and entry.next_try_at <= now]
+        due = [entry for entry in due if entry.outgoing.destination not in skip]
         due.sort(key=lambda entry: entry.next_try_at or now)
         return [entry.outgoing for entry in due[:limit]]
 
@@ -91,7 +92,7 @@ def alert(number: int, *destinations: str, evidence: bool = True, due_at: dateti
 
 async def until(done: Callable[[], bool], seconds: float = 8.0) -> None:
     async with asyncio.timeout(seconds):
-        while not done():  # noqa: ASYNC110 - watches state that has no event
+        while not done():
             await asyncio.sleep(0.005)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -246,7 +247,7 @@ async def test_failed_tries_grow_apart(tmp_path: Path) -> None:
             while not await Backlog(ingest).step(clock[0]):
                 clock[0] += timedelta(seconds=10)
             waits.append(clock[0] - start)
-        assert [later > earlier for earlier, later in zip(waits[1:], waits[2:], strict=False)] == [True, True]
+        assert [later > earlier for earlier, later in pairwise(waits[1:])] == [True, True]
         assert await natives(ingest, "is:unanalysed") == ["b"]
 
 
