@@ -1,7 +1,7 @@
 """Real files into a store: `python -m benchmarks.real_data DATA_DIR [--store FILE] [--analyse N]`.
 
 Imports every table of DATA_DIR/sentiment and DATA_DIR/support as `listener import --no-analysis` does, and prints per
-file rows, rate and dead letters with their reasons. Then N rows drawn evenly over all languages are imported with
+file rows and their mean length, rate and dead letters with their reasons. Then N rows drawn evenly over all languages are imported with
 analysis into a store of their own, with the alerts of the two ready-made subscriptions. The language of a file is the
 last part of its name before `.csv`.
 """
@@ -65,16 +65,17 @@ def store_all(data: Path, listener: Listener) -> Counter[str]:
     """Import every file without analysis; gives the reasons of the dead letters."""
     sums: Counter[str] = Counter()
     started = time.perf_counter()
-    print(f"{'file':<48} {'rows':>8} {'stored':>8} {'known':>6} {'dead':>5} {'rows/s':>7}")
+    print(f"{'file':<48} {'rows':>8} {'letters':>7} {'stored':>8} {'known':>6} {'dead':>5} {'rows/s':>7}")
     for path in files_of(data):
         (found,) = listener.ask("import", str(path), "--no-analysis")["files"]
-        rows = sum(1 for _ in rows_of(path))
+        lengths = [sum(map(len, row.values())) for row in rows_of(path)]
+        rows = len(lengths)
         handled = found["new"] + found["updated"] + found["known"] + found["rejected"]
         rate = handled / found["seconds"] if found["seconds"] else 0
         known = found["known"] + found["updated"]
         name = f"{path.parent.name}/{path.name.removesuffix('.csv.gz')}"
         print(
-            f"{name:<48} {rows:>8,} {found['new']:>8,} {known:>6,} {found['rejected']:>5,} {rate:>7,.0f}"
+            f"{name:<48} {rows:>8,} {sum(lengths) / rows:>7.0f} {found['new']:>8,} {known:>6,} {found['rejected']:>5,} {rate:>7,.0f}"
             + ("" if rows == handled else f"   {handled:,} were read"),
             flush=True,
         )

@@ -42,6 +42,7 @@ class Percolator:
                 if key[0] == "prefix":
                     lengths.add(len(key[1]))
         self._prefix_lengths = sorted(lengths)
+        self._of_words = any(kind in ("exact", "prefix", "stem") for kind, _ in self._filed)
 
     def candidates(self, document: Document) -> list[int]:
         """The places of the queries that may match: all others cannot."""
@@ -67,7 +68,8 @@ class Percolator:
 
     def _keys(self, document: Document) -> Iterator[Key]:
         """Every key the mention has."""
-        for words in document.words.values():
+        # Where no query is filed under a word, the texts are not cut into words for nothing.
+        for words in document.words.values() if self._of_words else ():
             for token in words.exact:
                 yield "exact", token
                 for length in self._prefix_lengths:

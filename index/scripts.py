@@ -28,7 +28,7 @@ def _word_classes() -> tuple[str, str]:
         if unicodedata.category(char)[0] == "M" and not "\ufe00" <= char <= "\ufe0f" and char != "\u20e3"
     ]  # fmt: skip
     ranges = [f"{run[0]}-{run[-1]}" for run in letters] + marks
-    return tuple("".join(r for r in ranges if (r < "\U00010000") == low) for low in (True, False))  # type: ignore[return-value]
+    return "".join(r for r in ranges if r < "\U00010000"), "".join(r for r in ranges if r >= "\U00010000")
 
 
 _LOW, _HIGH = _word_classes()
@@ -53,7 +53,7 @@ _SCHEME = r"(?:https?|ftp)://(?:www\.)?|\bwww\."
 _BOUND = f"[{WORD}{CJK}{UNSPACED}_&]"
 
 SURFACE = re.compile(
-    "(?![\\s,.;:!?()\"-])(?:"  # the commonest characters that begin nothing, so that they are passed over at once
+    '(?![\\s,.;:!?()"-])(?:'  # the commonest characters that begin nothing, so that they are passed over at once
     f"{_KEYCAP}|{_PART}|[{CJK}]+|[{UNSPACED}][{UNSPACED}\u200c\u200d]*|{_PICTURE}"
     f"|[#＃](?<!{_BOUND}.){_TAG}|[@＠](?<!{_BOUND}.){_HANDLE})"
 )

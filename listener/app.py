@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from connectors import registry
-from connectors.base import Context, InboxEntry, SourceConfig
+from connectors.base import Connector, Context, InboxEntry, SourceConfig
 from index.contract import Saved
 from index.embedded.engine import EmbeddedEngine
 from listener import notifiers
 from listener.alerts import AlertRules
+from listener.backlog import Backlog
 from listener.delivery import Deliverer
 from listener.errors import ConfigError
 from listener.evidence import describe
 from listener.ingest import Brands, Ingest
 from listener.metrics import Metrics
 from listener.model import Page
-from listener.pipeline import Backlog, Source, Worker
+from listener.pipeline import Source, Worker
 from listener.privacy import is_pseudonym, pseudonym
 from listener.secret import reveal
 from listener.settings import Settings
@@ -164,16 +165,17 @@ class Service:
         """Load the classifier, check every source and destination, start all tasks."""
         settings = self.app.settings
         self._destinations = destinations_of(settings.destinations)
-        sources = {name: self.app.source(name, config) for name, config in settings.sources.items() if config.enabled}
+        for name, config in settings.sources.items():
+            if config.enabled:
+                self.sources[name] = self.app.source(name, config)
         ingest = await self.app.ingest()
-        self.sources = sources
         self._deliverer = Deliverer(
             self.app.engine, self._destinations, self.app.now, language=settings.alerts.language
         )
         self._backlog = Backlog(ingest, on_alerts=self._deliverer.wake.set)
         self._spawn("deliver", self._deliverer.run())
         self._spawn("backlog", self._backlog.run())
-        for name, source in sources.items():
+        for name, source in self.sources.items():
             worker = Worker(source, ingest, queue=settings.limits.pages, on_saved=self._after(name))
             self._workers.append(worker)
             self._spawn(f"source {name}", worker.run())
@@ -196,10 +198,12 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for source in self.sources.values():
-            await source.connector.close()
-        for destination in self._destinations.values():
-            await destination.close()
+        parts: list[Connector | notifiers.Notifier] = [source.connector for source in self.sources.values()]
+        for part in [*parts, *self._destinations.values()]:
+            try:
+                await part.close()
+            except Exception:  # the others are closed all the same
+                log.exception("%s does not close", type(part).__name__)
 
     async def wait(self) -> None:
         """Until a part fails that should never end; its error is raised."""

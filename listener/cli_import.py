@@ -17,13 +17,14 @@ from connectors.base import Connector, Context, SourceConfig
 from connectors.file import File, FileConfig, file_namespace
 from index.contract import Saved
 from listener.app import App, opened
+from listener.backlog import Backlog
 from listener.cli import DONE, INTERRUPTED, settings_of
 from listener.cli_output import note, printable, progress, say, say_json, short
 from listener.cli_signals import stopping
 from listener.errors import InputError
 from listener.ingest import Ingest
 from listener.model import Page
-from listener.pipeline import Backlog, Source, Worker
+from listener.pipeline import Source, Worker
 from listener.settings import Settings
 
 PREFIX = "import:"

@@ -75,7 +75,8 @@ async def _one(app: App, ingest: Ingest, letter: DeadLetter) -> None:
         raise InputError(page.rejects[0].reason)
     if not page.mentions and not page.deletions:
         raise InputError("nothing was found in it")
-    await ingest.page(letter.source, config, page, live=False)
+    if (await ingest.page(letter.source, config, page, live=False)).rejected:
+        raise InputError("it can be read now but not stored: its newer dead letter says why")
 
 
 def _config(app: App, letter: DeadLetter) -> tuple[str, SourceConfig]:

@@ -9,11 +9,15 @@ from datetime import datetime, timedelta
 from connectors.base import SourceConfig
 from index.contract import Batch, Rules, Saved
 from index.engine import Engine
+from listener import storing
 from listener.alerts import is_history
 from listener.metrics import Metrics
-from listener.model import Analysis, Mention, Page, Record, Verbatim
+from listener.model import Analysis, Mention, Page, Record, Reject, Verbatim
 from listener.privacy import pseudonymise
 from nlp.batching import Batcher
+
+LONGEST_TEXT = 100_000  # characters: three times the longest post of any place; search reads all of it at every hit
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Brands:
@@ -49,9 +53,15 @@ class Ingest:
     treat_as_live: bool = False  # `import --live`: nothing is history
 
     async def page(self, source: str, config: SourceConfig | None, page: Page, *, live: bool) -> Saved:
-        """Store a page; gives what became of its mentions. Raises the engine's errors, nothing is stored then."""
+        """Store a page; gives what became of its mentions. Raises the engine's errors, its cursor is not stored then.
+
+        A mention that cannot be kept as it is becomes a dead letter and holds up nothing.
+        """
         start = time.perf_counter()
-        mentions = [self._prepared(mention) for mention in page.mentions]
+        keep_words = config is None or config.terms.may_store_text
+        mentions, refused = self._sorted_out(page.mentions, keep_words)
+        if refused:
+            page = replace(page, mentions=tuple(mentions), rejects=(*page.rejects, *refused))
         known = await self.engine.known((mention.id, mention.version) for mention in mentions)
         fresh = [mention for mention in mentions if (mention.id, mention.version) not in known]
         outcomes = await self.outcomes(fresh, live=live)
@@ -65,7 +75,7 @@ class Ingest:
             for mention, outcome in zip(fresh, outcomes, strict=True)
         )
         batch = Batch(source, page, records, self.now(), self.unanalysed, failures)
-        saved = await self.engine.save(batch, self.rules)
+        saved = await storing.save(self.engine, batch, self.rules, keep_words=keep_words)
         saved = replace(saved, known=saved.known + len(mentions) - len(fresh))
         self._count(source, saved, len(failures), time.perf_counter() - start)
         return saved
@@ -78,6 +88,20 @@ class Ingest:
         if self.vectors:
             return found
         return [replace(outcome, vector=None) if isinstance(outcome, Analysis) else outcome for outcome in found]
+
+    def _sorted_out(self, given: Sequence[Mention], keep_words: bool) -> tuple[list[Mention], list[Reject]]:
+        """The mentions ready to be stored, and those that a connector may not hand on like this."""
+        mentions, refused = [], []
+        for mention in given:
+            try:
+                if not _ID.fullmatch(mention.id):
+                    raise ValueError(f"the id is not 32 hex digits: {mention.id[:50]!r}")
+                if len(mention.text) > LONGEST_TEXT:
+                    raise ValueError(f"a text of {len(mention.text):,} characters: at most {LONGEST_TEXT:,} are taken")
+                mentions.append(self._prepared(mention))
+            except storing.FAULTS as error:
+                refused.append(storing.reject(mention, str(error), keep_words))
+        return mentions, refused
 
     def _prepared(self, mention: Mention) -> Mention:
         if mention.brand is None and (brand := self.brands.of(mention)):

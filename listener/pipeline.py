@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from connectors.base import Connector, SourceConfig
 from index.contract import Saved, SourceState
-from listener.errors import ConfigError, PermanentError, TemporaryError
+from listener.errors import ConfigError, ListenerError, NotFoundError, PermanentError, TemporaryError
 from listener.ingest import Ingest
 from listener.model import Gap, Page
 
@@ -55,7 +55,9 @@ class Worker:
         self._queue: asyncio.Queue[Page | None] = asyncio.Queue(queue)
         self._stop = asyncio.Event()
         self._state = SourceState(source.name)
+        self._known = False  # whether the stored state was read
         self._gap: int | None = None
+        self._unwritten: Gap | None = None  # a gap that began while the store took no writes
 
     def stop(self) -> None:
         """Ask the source to end after the page in hand."""
@@ -63,13 +65,12 @@ class Worker:
 
     async def run(self) -> None:
         """Read and store until stopped; raises PermanentError only with `once`."""
-        self._state = (await self._engine.source_states()).get(self._source.name, self._state)
-        gaps = await self._engine.gaps(self._source.name)
-        self._gap = next((gap.id for gap in gaps if gap.end is None), None)  # left open by an earlier run
         attempt = 0
         while not self._stop.is_set():
             try:
+                await self._recall()
                 await self._sweep()
+                await self._recovered()
             except TemporaryError as error:
                 if self._once and attempt >= 5:
                     raise
@@ -95,12 +96,20 @@ class Worker:
                 await self._sleep(pause)
                 continue
             attempt = 0
-            await self._recovered()
             if self._once:
                 break
             await self._until_next_look()
         final = "done" if self._once and not self._stop.is_set() else "stopped"
         await self._put_state(replace(self._state, state=final, next_try_at=None))
+
+    async def _recall(self) -> None:
+        """What is stored of the source, read once."""
+        if self._known:
+            return
+        self._state = (await self._engine.source_states()).get(self._source.name, self._state)
+        gaps = await self._engine.gaps(self._source.name)
+        self._gap = next((gap.id for gap in gaps if gap.end is None), None)  # left open by an earlier run
+        self._known = True
 
     # --- one look at the source -----------------------------------------------------------------
 
@@ -118,12 +127,15 @@ class Worker:
             for result in await asyncio.gather(reading, storing, return_exceptions=True):
                 if isinstance(result, Exception):  # the storing side's word counts, where both have one
                     failure = result
+                elif isinstance(result, asyncio.CancelledError):  # not by us: the store's word follows, if it has one
+                    failure = RuntimeError("the connector cancelled its own reading")
             if failure is not None:
                 raise failure
         finally:
             for task in (reading, storing):
                 if not task.done():
                     task.cancel()
+            self._drop_queue()  # nobody takes from it any more, and the reader's last word needs room
             await asyncio.gather(reading, storing, return_exceptions=True)
             self._drop_queue()
 
@@ -136,10 +148,9 @@ class Worker:
         """Put pages into the queue; a failed read still lets what was read be stored."""
         try:
             cursor = await self._engine.cursor(self._source.name)
-            pages = self._source.connector.pages(cursor)
-            async with contextlib.aclosing(pages) as reading:  # type: ignore[type-var]  # the seam promises an iterator
+            async with _closing(self._source.connector.pages(cursor)) as reading:
                 while True:
-                    following = asyncio.ensure_future(anext(reading, None))
+                    following = asyncio.ensure_future(_next(reading))
                     stopping = asyncio.ensure_future(self._stop.wait())
                     try:
                         await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -190,9 +201,10 @@ class Worker:
         """Wait until a person resets the source (its row changes) or the service stops."""
         while not self._stop.is_set():
             await self._sleep(_LOOK_FOR_LIFTED_QUARANTINE)
-            state = (await self._engine.source_states()).get(self._source.name)
-            if state is None or state.state != "quarantined":
-                return
+            with contextlib.suppress(ListenerError):  # a store that is busy says nothing about the quarantine
+                state = (await self._engine.source_states()).get(self._source.name)
+                if state is None or state.state != "quarantined":
+                    return
 
     async def _sleep(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         """Sleep, unless the service stops or, where given, `wake` is set."""
@@ -211,61 +223,47 @@ class Worker:
         self._ingest.metrics.failures.labels(self._source.name, kind).inc()
         log.warning("source %s: %s", self._source.name, error)
         if self._gap is None and not self._source.connector.push:
-            reason = f"{'outage or rate limit' if state == 'waiting' else 'quarantined'}: {error}"[:500]
-            start = self._state.last_success_at or now
-            self._gap = await self._engine.add_gap(Gap(self._source.name, start, None, reason))
+            if self._unwritten is None:
+                reason = f"{'outage or rate limit' if state == 'waiting' else 'quarantined'}: {error}"[:500]
+                self._unwritten = Gap(self._source.name, self._state.last_success_at or now, None, reason)
+            with contextlib.suppress(ListenerError):  # written later, then: a busy store must not end the source
+                await self._write_gap()
         next_try = now + timedelta(seconds=pause) if pause is not None else None
         await self._put_state(replace(self._state, state=state, detail=str(error)[:500], next_try_at=next_try))
 
     async def _recovered(self) -> None:
         now = self._ingest.now()
+        await self._write_gap()
         if self._gap is not None:
-            await self._engine.close_gap(self._gap, now)
+            with contextlib.suppress(NotFoundError):
+                await self._engine.close_gap(self._gap, now)
             self._gap = None
         await self._put_state(replace(self._state, state="waiting", detail="", last_success_at=now, next_try_at=None))
 
+    async def _write_gap(self) -> None:
+        if self._unwritten is not None:
+            self._gap = await self._engine.add_gap(self._unwritten)
+            self._unwritten = None
+
     async def _put_state(self, state: SourceState) -> None:
         self._state = state
-        with contextlib.suppress(TemporaryError):  # the state is a report; the page is the truth
+        with contextlib.suppress(ListenerError):  # the state is a report; the page is the truth
             await self._engine.put_source_state(state)
 
 
-class Backlog:
-    """Analyses what was stored without: rows of `import` beside the service, and failed ones due again."""
+@contextlib.asynccontextmanager
+async def _closing(pages: AsyncIterator[Page]) -> AsyncIterator[AsyncIterator[Page]]:
+    """Close a connector's iterator at the end, where it can be closed: generators can, the seam does not ask for it."""
+    try:
+        yield pages
+    finally:
+        if (close := getattr(pages, "aclose", None)) is not None:
+            await close()
 
-    def __init__(self, ingest: Ingest, *, size: int = 64, on_alerts: Callable[[], None] = lambda: None) -> None:
-        self._ingest, self._size, self._on_alerts = ingest, size, on_alerts
-        self._stop = asyncio.Event()
 
-    def stop(self) -> None:
-        """Ask it to end after the batch in hand."""
-        self._stop.set()
-
-    async def run(self) -> None:
-        """Until stopped: take what waits, analyse it behind everything live, store and match it."""
-        while not self._stop.is_set():
-            try:
-                done = await self.step(self._ingest.now())
-            except TemporaryError as error:
-                log.warning("stored mentions wait for their analysis: %s", error)
-                done = 0
-            if not done:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), 1.0)
-
-    async def step(self, now: datetime) -> int:
-        """One batch; gives how many mentions it took."""
-        waiting = await self._ingest.engine.waiting(self._size, now)
-        if not waiting or self._ingest.batcher is None:
-            return 0
-        mentions = [item.record.mention for item in waiting]
-        outcomes = await self._ingest.outcomes(mentions, live=False)
-        results = [
-            (m.id, m.version, o if not isinstance(o, Exception) else str(o) or type(o).__name__)
-            for m, o in zip(mentions, outcomes, strict=True)
-            if o is not None
-        ]
-        saved = await self._ingest.engine.analysed(results, self._ingest.now(), self._ingest.rules)
-        if saved.alerts:
-            self._on_alerts()
-        return len(waiting)
+async def _next(pages: AsyncIterator[Page]) -> Page | None:
+    """The next page, None at the end; what would end the whole service, such as sys.exit(), is the source's failure."""
+    try:
+        return await anext(pages, None)
+    except (SystemExit, GeneratorExit) as error:
+        raise RuntimeError(f"the connector raised {type(error).__name__}") from error

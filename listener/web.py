@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from connectors.signature import SignatureError
 from connectors.webhook import WebhookConfig, verify
 from listener.app import Service, SourceInbox
-from listener.errors import ConfigError, InputError, TemporaryError
+from listener.errors import ConfigError, InputError, ListenerError, TemporaryError
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 log = logging.getLogger("listener.web")
@@ -47,6 +47,8 @@ async def start(service: Service) -> tuple[web.AppRunner, str]:
 async def ingest(request: web.Request) -> web.Response:
     """Take a signed push into the durable inbox: 202 only after it is stored, 200 where it was there already."""
     service = request.app[SERVICE]
+    if not service.ready.is_set():  # a sender takes 404 for good and this for now
+        raise TemporaryError("the service is starting or stopping", retry_after=5.0)
     name = request.match_info["source"]
     source = service.sources.get(name)
     if source is None or not isinstance(source.config, WebhookConfig):
@@ -87,8 +89,11 @@ async def readyz(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     if not service.ready.is_set():
         return web.json_response({"status": "starting"}, status=503)
-    async with asyncio.timeout(5):
-        await service.app.engine.settings()
+    try:
+        async with asyncio.timeout(5):
+            await service.app.engine.settings()
+    except (TimeoutError, ListenerError) as error:
+        return web.json_response({"status": "the store cannot be read", "detail": str(error)}, status=503)
     return web.json_response({"status": "ready"})
 
 

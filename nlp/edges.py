@@ -51,3 +51,12 @@ def rated(answer: Analysis, rating: float | None) -> Analysis:
     label = "negative" if stars < 2.5 else "positive" if stars > 3.5 else "neutral"
     scores = {name: 0.9 if name == label else 0.05 for name in ("negative", "neutral", "positive")}
     return replace(answer, sentiment=Sentiment(label, scores), stars=stars, uncertain=False, from_rating=True)
+
+
+def doubted(answer: Analysis, rating: float | None) -> Analysis:
+    """The same answer, uncertain as a whole where the writer's own stars (1..5) say the opposite of its label."""
+    if rating is None or rating != rating:
+        return answer
+    label = answer.sentiment.label
+    opposite = (label == "negative" and rating > 3.5) or (label == "positive" and rating < 2.5)
+    return replace(answer, uncertain=True) if opposite else answer

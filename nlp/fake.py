@@ -20,7 +20,7 @@ from listener.model import (
     Sentiment,
     Verbatim,
 )
-from nlp.edges import has_emoji, has_words, rated, without_opinion
+from nlp.edges import doubted, has_emoji, has_words, rated, without_opinion
 from nlp.vector import quantise
 
 
@@ -149,7 +149,7 @@ class RuleClassifier:
 
     def _outcome(self, verbatim: Verbatim) -> Analysis | Exception:
         try:
-            return self._one(verbatim)
+            return doubted(self._one(verbatim), verbatim.rating)
         except Exception as error:
             return error
 

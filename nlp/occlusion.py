@@ -57,7 +57,7 @@ def explain(scorer: Scorer, verbatim: Verbatim, analysis: Analysis) -> list[Expl
 
 def _grouped(found: list[Span]) -> list[Span]:
     """Neighbours together where there are too many words to try one by one."""
-    size = -(-len(found) // MOST_TRIALS)
+    size = max(1, -(-len(found) // MOST_TRIALS))
     return [(found[at][0], found[min(at + size, len(found)) - 1][1]) for at in range(0, len(found), size)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from listener.model import EMOTIONS, INTENTS, SENTIMENTS, STEPS, Analysis, Explanation, Segment, Sentiment, Verbatim
 from nlp import manifest
-from nlp.edges import has_emoji, has_words, rated, without_opinion
+from nlp.edges import doubted, has_emoji, has_words, rated, without_opinion
 from nlp.encoder import Encoded, Encoder, span_mean
 from nlp.heads import Heads, SegmentScores, WholeScores
 from nlp.language import LanguageModel
@@ -106,7 +106,7 @@ class OnnxClassifier:
                 self._read(verbatims[number], p, e) for number, p, e in zip(speaking, pieces, encoded, strict=True)
             ]
             for number, analysis in zip(speaking, self._judge(reads), strict=True):
-                outcomes[number] = analysis
+                outcomes[number] = doubted(analysis, verbatims[number].rating)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _read(self, verbatim: Verbatim, pieces: Pieces, encoded: Encoded) -> _Read:

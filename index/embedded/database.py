@@ -17,7 +17,15 @@ from typing import IO, Any, TypeVar
 
 import apsw
 
-from listener.errors import DeadlineError, ListenerError, LockedError, PermanentError, TemporaryError
+from listener.errors import (
+    DeadlineError,
+    InputError,
+    ListenerError,
+    LockedError,
+    Overloaded,
+    PermanentError,
+    TemporaryError,
+)
 
 Result = TypeVar("Result")
 Setup = Callable[[apsw.Connection], None]
@@ -26,11 +34,17 @@ _STEPS_BETWEEN_LOOKS = 5_000  # virtual machine steps between two looks at the c
 
 
 class Database:
-    """A file opened for one process; `setup` prepares every connection (functions, temp tables)."""
+    """A file opened for one process; `setup` prepares every connection (functions, temp tables).
 
-    def __init__(self, path: Path, readers: int = 2, setup: Setup | None = None) -> None:
+    `on_rollback` is called in the writer thread whenever a write was taken back, also where nobody waits for it any
+    more: what was remembered of it must be forgotten before the next one.
+    """
+
+    def __init__(
+        self, path: Path, readers: int = 2, setup: Setup | None = None, on_rollback: Callable[[], None] | None = None
+    ) -> None:
         self.path = path
-        self._setup = setup
+        self._setup, self._on_rollback = setup, on_rollback
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._write_connection: apsw.Connection | None = None
@@ -91,10 +105,8 @@ class Database:
 
     def write_now(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """The same, in the calling thread: for the writer thread itself, and for opening."""
-        if self._write_connection is None:
-            self._write_connection = self.connect()
-        connection = self._write_connection
         with translated():
+            connection = self._writing()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = work(connection)
@@ -105,35 +117,45 @@ class Database:
                 raise
         return result
 
+    def _writing(self) -> apsw.Connection:
+        if self._write_connection is None:
+            self._write_connection = self.connect()
+            self._write_connection.set_rollback_hook(self._on_rollback)
+        return self._write_connection
+
     async def outside(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Run `work` in the writer thread without a transaction: checkpoints, vacuum, backup."""
 
         def run() -> Result:
-            if self._write_connection is None:
-                self._write_connection = self.connect()
             with translated():
-                return work(self._write_connection)
+                return work(self._writing())
 
         return await asyncio.wrap_future(self._writer.submit(run))
 
     async def read(self, work: Callable[[apsw.Connection], Result], seconds: float | None = 2.0) -> Result:
         """Run `work` on a reader connection in one snapshot; DeadlineError after `seconds` (None: no limit).
 
-        Cancelling the caller stops the statement too.
+        Overloaded where it found no free connection for so long: what waits is dropped then, so that reads which
+        nobody awaits any more never pile up. Cancelling the caller stops the statement too.
         """
         stop = [False]
-        future = self._readers.submit(self._read, work, seconds, stop)
+        future = self._readers.submit(self._read, work, seconds, stop, time.monotonic())
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             stop[0] = True
             raise
 
-    def _read(self, work: Callable[[apsw.Connection], Result], seconds: float | None, stop: list[bool]) -> Result:
+    def _read(
+        self, work: Callable[[apsw.Connection], Result], seconds: float | None, stop: list[bool], asked: float
+    ) -> Result:
+        if seconds is not None and time.monotonic() - asked > seconds:
+            raise Overloaded(f"the store is busy with other reads for more than {seconds:g} s", retry_after=1.0)
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
-            connection = self.connect(readonly=True)
+            with translated():
+                connection = self.connect(readonly=True)
         end = time.monotonic() + seconds if seconds is not None else float("inf")
 
         def over() -> bool:
@@ -147,7 +169,8 @@ class Database:
                     return work(connection)
                 finally:
                     connection.set_progress_handler(None)
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # some errors end it by themselves
+                        connection.execute("ROLLBACK")
         finally:
             connection.set_progress_handler(None)
             self._idle.put(connection)
@@ -181,6 +204,8 @@ def translated(seconds: float | None = None) -> Iterator[None]:
         raise TemporaryError(f"the store is busy: {error}", retry_after=1.0) from error
     except apsw.FullError as error:
         raise TemporaryError(f"the disk of the store is full: {error}", retry_after=30.0) from error
+    except (apsw.TooBigError, apsw.MismatchError, apsw.ConstraintError) as error:
+        raise InputError(f"the store does not take this: {error}") from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise PermanentError(f"the store is damaged: {error}; restore a backup") from error
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError, apsw.PermissionsError) as error:

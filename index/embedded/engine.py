@@ -24,7 +24,7 @@ class EmbeddedEngine(Aggregates, Reindex, Alerting, Ledger, Triage, Upkeep):
         super().__init__()
         self.timezone = timezone
         self.inbox_limit = inbox_limit
-        self._db = Database(Path(path), readers, prepare_queries)
+        self._db = Database(Path(path), readers, prepare_queries, on_rollback=self._words.forget)
 
     async def open(self, *, service: bool = False) -> None:
         """Connect, migrate, and with `service` take the store's lock (LockedError where it is taken)."""

@@ -49,7 +49,8 @@ def insert(connection: apsw.Connection, records: Sequence[tuple[int, Record]]) -
 
 
 def take_out(connection: apsw.Connection, key: int, record: Record) -> None:
-    """Remove a mention, whose segments are still stored, from the index."""
+    """Remove a mention, whose segments are still stored, from the index. Raises TemporaryError like `refuse_stale`."""
+    refuse_stale(connection)
     done = reindexed_to(connection)
     if done is not None and key > done:
         return

@@ -47,8 +47,7 @@ class Reading(Store):
             raise InputError(f"mode {search.mode} needs the vector of the query's words")
         if not 1 <= search.size <= LIMITS.page_size:
             raise InputError(f"size is 1 to {LIMITS.page_size}, not {search.size}")
-        ranked = search.mode != "text" or search.sort == "relevance"
-        work = self._ranked_page if ranked else self._sorted_page
+        work = self._ranked_page if _is_ranked(search) else self._sorted_page
         return await self._db.read(lambda connection: work(connection, node, search, to_ms(now)), LIMITS.seconds)
 
     async def neighbours(self, mention_id: str, size: int, query: str = "", *, now: datetime) -> list[Hit]:
@@ -231,16 +230,33 @@ def _open_token(search: Search) -> dict[str, Any] | None:
     try:
         padded = search.page + "=" * (-len(search.page) % 4)
         signature, state = json.loads(base64.urlsafe_b64decode(padded))
-        after = state.get("after")
-        sound = isinstance(state.get("position", 0), int) and isinstance(state.get("total", 0), int)
-        sound = sound and (after is None or (len(after) == 2 and isinstance(after[1], int)))
-    except (ValueError, binascii.Error, TypeError, AttributeError):
+        sound = _is_state(state, _is_ranked(search))
+    except (ValueError, binascii.Error, RecursionError):
         signature, state, sound = None, {}, False
     if not sound:
         raise InputError("the page token is damaged: start again without it")
     if signature != _signature(search):
         raise InputError("the page token belongs to another search: start again without it")
     return dict(state)
+
+
+def _is_ranked(search: Search) -> bool:
+    return search.mode != "text" or search.sort == "relevance"
+
+
+def _is_state(state: Any, ranked: bool) -> bool:
+    """Whether a token holds what we write into one: anybody can make one up."""
+    if not isinstance(state, dict):
+        return False
+    if ranked:
+        place = state.get("position")
+        return len(state) == 1 and type(place) is int and 0 <= place <= LIMITS.relevance_window
+    after = state.get("after")
+    if set(state) != {"total", "bound", "after"} or not isinstance(after, list) or len(after) != 2:
+        return False
+    numbers = (state["total"], state["bound"], after[1])
+    sound = all(type(number) is int and abs(number) < 1 << 63 for number in numbers)
+    return sound and (after[0] is None or (type(after[0]) in (int, float) and abs(after[0]) < 1 << 63))
 
 
 def _read(connection: apsw.Connection, keys: Sequence[int]) -> dict[int, Record]:

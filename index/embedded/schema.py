@@ -111,13 +111,15 @@ VERSION = len(MIGRATIONS)
 def migrate(connection: apsw.Connection) -> int:
     """Bring the store to the present schema, inside the caller's transaction; gives the version it had.
 
-    Raises PermanentError for a store that a later release wrote.
+    Raises PermanentError for a store that a later release wrote, and for a file that is none.
     """
     have = connection.pragma("user_version")
     if have > VERSION:
         raise PermanentError(
             f"the store has schema {have}, this release knows {VERSION}: use the release that wrote it, or a later one"
         )
+    if have == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise PermanentError("the file is a database of something else: name another [index] path")
     for number in range(have, VERSION):
         connection.execute(MIGRATIONS[number])
     connection.pragma("user_version", VERSION)

@@ -16,8 +16,8 @@ from index.embedded.database import Database, row, rows
 from index.handles import with_stored_handles
 from index.percolate import Percolator
 from index.query import parse
-from listener.errors import NotFoundError, QueryError
-from listener.model import Page, Record, to_ms
+from listener.errors import InputError, NotFoundError, QueryError
+from listener.model import VECTOR_SIZE, Page, Record, to_ms
 
 _RETRY_FIRST_MS = 60_000
 _RETRY_MOST_MS = 6 * 3_600_000
@@ -50,12 +50,7 @@ class Store:
             fulltext.refuse_stale(connection)
             return work(connection)
 
-        try:
-            return await self._db.write(current)
-        except BaseException:
-            self._words.forget()
-            self._percolator = None
-            raise
+        return await self._db.write(current)
 
     async def save(self, batch: Batch, rules: Rules | None = None) -> Saved:
         """Store a page: mentions, versions, deletions, dead letters, gaps, alerts, cursor."""
@@ -140,7 +135,9 @@ class Store:
             changes.append((before, record))
         self._insert(connection, [record for _, record in changes], batch)
         deleted = sum(self._delete(connection, bytes.fromhex(d.mention_id), to_ms(d.at)) for d in batch.page.deletions)
-        alerts = self._match(connection, changes, rules, batch.now) if rules else 0
+        gone = {deletion.mention_id for deletion in batch.page.deletions}  # no alert keeps the words of what is gone
+        left = [(before, record) for before, record in changes if record.mention.id not in gone]
+        alerts = self._match(connection, left, rules, batch.now) if rules else 0
         rejected = ledger.write_page(connection, batch)
         if changes:
             newest = max(to_ms(record.mention.published_at) for _, record in changes)
@@ -194,6 +191,8 @@ class Store:
             )
             body, vector = connection.last_insert_rowid(), None
             if analysis is not None and analysis.vector is not None:
+                if len(analysis.vector) != VECTOR_SIZE:
+                    raise InputError(f"a vector has {VECTOR_SIZE} bytes, not {len(analysis.vector)}")
                 connection.execute("INSERT INTO vector(mention, value) VALUES (?, ?)", (key, analysis.vector))
                 vector = connection.last_insert_rowid()
             mentions.append(self._mention_row(connection, key, mention_id, record, body, vector, batch))

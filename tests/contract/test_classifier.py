@@ -165,3 +165,18 @@ def test_one_text_that_cannot_be_read_does_not_take_the_others_with_it(classifie
     assert isinstance(first, Analysis)
     assert isinstance(second, Exception)
     assert isinstance(third, Analysis)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "https://example.invalid/x @ana", "😀", "ok"])
+def test_what_has_little_or_nothing_to_explain_is_explained_without_failing(classifier: Classifier, text: str) -> None:
+    verbatim = Verbatim(text)
+    analysis = _analysis(classifier, text)
+    for explanation in classifier.explain(verbatim, analysis):
+        assert 0 <= explanation.start < explanation.end <= len(text)
+
+
+def test_the_writers_own_stars_against_the_label_make_it_uncertain(classifier: Classifier) -> None:
+    text = "terrible, the worst service, never again, everything was broken"
+    assert _analysis(classifier, text).sentiment.label == "negative"
+    assert _analysis(classifier, text, rating=5.0, kind="review").uncertain
+    assert _analysis(classifier, text, rating=1.0).uncertain == _analysis(classifier, text).uncertain

@@ -15,11 +15,12 @@ from connectors.base import SourceConfig
 from index.contract import Search, Subscription
 from index.embedded.engine import EmbeddedEngine
 from listener.alerts import AlertRules
+from listener.backlog import Backlog
 from listener.errors import PermanentError, TemporaryError
 from listener.ingest import Brands, Ingest
 from listener.metrics import Metrics
 from listener.model import Analysis, Author, Deletion, Mention, Page, Reject, Verbatim, mention_id, to_ms
-from listener.pipeline import Backlog, Source, Worker, backoff
+from listener.pipeline import Source, Worker, backoff
 from nlp.batching import Batcher
 from nlp.fake import RuleClassifier
 
