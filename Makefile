@@ -22,7 +22,7 @@ demo: $(VENV)/product
 	$(BIN)/python -m listener.demo --dir demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest -m 'not faults'
+	$(BIN)/python -m pytest -n 2 -m 'not faults'
 
 test-faults: $(VENV)/dev
 	$(BIN)/python -m pytest -m faults

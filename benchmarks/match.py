@@ -135,10 +135,10 @@ def measure(name: str, queries: Sequence[str], found: Sequence[Record]) -> float
         plain = [key for key, node in nodes if evaluate(node, document)]
         assert plain == [key for key, _ in percolator.match(document)]
     candidates = statistics.mean(len(percolator.candidates(document)) for document in some)
-    p95 = statistics.quantiles(times, n=20)[-1]
+    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1]
     print(
         f"{name:<46} p50 {statistics.median(times):>6.2f}  p95 {p95:>6.2f}  max {max(times):>6.2f} ms  "
-        f"(elapsed: p50 {statistics.median(walls):>6.2f}  p95 {statistics.quantiles(walls, n=20)[-1]:>6.2f})  "
+        f"(elapsed: p50 {statistics.median(walls):>6.2f}  p95 {statistics.quantiles(walls, n=20, method='inclusive')[-1]:>6.2f})  "
         f"candidates {candidates:>5.0f}  matches {matches / len(found):>5.1f}",
         flush=True,
     )

@@ -1,9 +1,9 @@
 """Real files into a store: `python -m benchmarks.real_data DATA_DIR [--store FILE] [--analyse N]`.
 
 Imports every table of DATA_DIR/sentiment and DATA_DIR/support as `listener import --no-analysis` does, and prints per
-file rows and their mean length, rate and dead letters with their reasons. Then N rows drawn evenly over all languages are imported with
-analysis into a store of their own, with the alerts of the two ready-made subscriptions. The language of a file is the
-last part of its name before `.csv`.
+file rows and their mean length, rate and dead letters with their reasons. Then N rows drawn evenly over all languages
+are imported with analysis into a store of their own, with the alerts of the two ready-made subscriptions. The language
+of a file is the last part of its name before `.csv`.
 """
 
 import argparse
@@ -75,8 +75,8 @@ def store_all(data: Path, listener: Listener) -> Counter[str]:
         known = found["known"] + found["updated"]
         name = f"{path.parent.name}/{path.name.removesuffix('.csv.gz')}"
         print(
-            f"{name:<48} {rows:>8,} {sum(lengths) / rows:>7.0f} {found['new']:>8,} {known:>6,} {found['rejected']:>5,} {rate:>7,.0f}"
-            + ("" if rows == handled else f"   {handled:,} were read"),
+            f"{name:<48} {rows:>8,} {sum(lengths) / rows:>7.0f} {found['new']:>8,} {known:>6,} "
+            f"{found['rejected']:>5,} {rate:>7,.0f}" + ("" if rows == handled else f"   {handled:,} were read"),
             flush=True,
         )
         sums.update(rows=rows, new=found["new"], known=known, rejected=found["rejected"], handled=handled)

@@ -31,6 +31,7 @@ PREFIX = "import:"
 _REASONS = 5  # told at the end
 _ANALYSED_PAGE = 100  # rows a page when they are analysed: little is repeated after a kill
 _POLL = 1.0
+_BREATH = 0.12  # s after each page beside a service: above SQLite's longest sleep between two tries for the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ async def _import(args: argparse.Namespace, settings: Settings, jobs: Sequence[J
         analyse = not args.no_analysis and not beside
         ingest = await app.ingest(analyse=analyse, live=args.live, unanalysed=unanalysed)
         before = await _history(app)
-        run = _Run(app, ingest, ingest.batcher is not None)
+        run = _Run(app, ingest, ingest.batcher is not None, _BREATH if beside else 0.0)
         with stopping(lambda number: run.stop()):
             for job in jobs:
                 if not run.stopped:
@@ -174,8 +175,8 @@ async def _import(args: argparse.Namespace, settings: Settings, jobs: Sequence[J
 class _Run:
     """The files of one call, one after the other."""
 
-    def __init__(self, app: App, ingest: Ingest, analyses: bool) -> None:
-        self._app, self._ingest, self._analyses = app, ingest, analyses
+    def __init__(self, app: App, ingest: Ingest, analyses: bool, breath: float) -> None:
+        self._app, self._ingest, self._analyses, self._breath = app, ingest, analyses, breath
         self._stop: Callable[[], None] = lambda: None
         self.stopped = False
         self.outcomes: list[Outcome] = []
@@ -201,7 +202,7 @@ class _Run:
                 report(*connector.progress)
 
             source = Source(job.key, config, cast(Connector, connector))  # its Config is narrower than the seam's
-            worker = Worker(source, self._ingest, once=True, on_saved=saved)
+            worker = Worker(source, self._ingest, once=True, breath=self._breath, on_saved=saved)
             self._stop = worker.stop
             try:
                 await worker.run()

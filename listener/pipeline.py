@@ -44,14 +44,17 @@ class Source:
 
 
 class Worker:
-    """Runs one source until told to stop, or once through with `once`."""
+    """Runs one source until told to stop, or once through with `once`.
+
+    `breath` is a pause in seconds after each page, for another process that writes to the same store.
+    """
 
     def __init__(
-        self, source: Source, ingest: Ingest, *, queue: int = 2, once: bool = False,
+        self, source: Source, ingest: Ingest, *, queue: int = 2, once: bool = False, breath: float = 0.0,
         on_saved: Callable[[Page, Saved], None] = lambda page, saved: None,
     ) -> None:  # fmt: skip
         self._source, self._ingest, self._engine = source, ingest, ingest.engine
-        self._once, self._on_saved = once, on_saved
+        self._once, self._breath, self._on_saved = once, breath, on_saved
         self._queue: asyncio.Queue[Page | None] = asyncio.Queue(queue)
         self._stop = asyncio.Event()
         self._state = SourceState(source.name)
@@ -185,6 +188,8 @@ class Worker:
                     attempt += 1
                     await self._sleep(pause)
             self._on_saved(page, saved)
+            if self._breath:
+                await self._sleep(self._breath)
 
     # --- between looks --------------------------------------------------------------------------
 

@@ -211,6 +211,7 @@ def test_a_file_of_another_form_is_not_taken_for_the_base_encoder(tmp_path: Path
 
 
 def test_blocks_of_four_bits_are_read_low_nibble_first_and_requantised_within_half_a_step() -> None:
+    pytest.importorskip("onnx", reason="the export needs the extra `train`")
     from nlp.base_encoder import Blocks, _blocks
     from nlp.export import per_output
 
