@@ -3,7 +3,7 @@
 Imports every table of DATA_DIR/sentiment and DATA_DIR/support as `listener import --no-analysis` does, and prints per
 file rows and their mean length, rate and dead letters with their reasons. Then N rows drawn evenly over all languages
 are imported with analysis into a store of their own, with the alerts of the two ready-made subscriptions. The language
-of a file is the last part of its name before `.csv`.
+of a file is the part of its name of two or three letters.
 """
 
 import argparse
@@ -50,8 +50,9 @@ def files_of(data: Path) -> list[Path]:
 
 
 def language_of(path: Path) -> str:
-    """`fr` of `mabsa.fr.csv.gz`, `pt` of `x.pt-br.csv.gz`."""
-    return path.name.removesuffix(".csv.gz").rsplit(".", 1)[-1].split("-")[0]
+    """`fr` of `mabsa.fr.csv.gz`, `pt` of `x.pt-br.csv.gz`, `en` of `x.en.reasons.csv.gz`."""
+    parts = [part.split("-")[0] for part in path.name.removesuffix(".csv.gz").split(".")[1:]]
+    return next(part for part in parts if 2 <= len(part) <= 3)
 
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
@@ -105,11 +106,11 @@ def drawn(data: Path, count: int) -> list[dict[str, Any]]:
     draw = random.Random(7)
     pools: dict[str, list[dict[str, Any]]] = {}
     for path in files_of(data):
-        pool = pools.setdefault(language_of(path), []) if not path.name.endswith(".reasons.csv.gz") else []
+        pool = pools.setdefault(language_of(path), [])
         for row in rows_of(path):
             if not (row["text"] or "").strip():
                 continue
-            pool.append({"native_id": f"{path.parent.name}/{path.name}/{row['id']}/{len(pool)}", "text": row["text"]})
+            pool.append({"native_id": f"{path.parent.name}/{path.name}/{len(pool)}", "text": row["text"]})
             pool[-1] |= {"kind": row["kind"]} if row.get("kind") else {}
             pool[-1] |= {"rating": float(row["stars"])} if row.get("stars") else {}
     sample: list[dict[str, Any]] = []

@@ -32,8 +32,10 @@ class Terms(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     may_store_text: bool = Field(True, description="false keeps labels and counts, never the words")
-    max_retention: Duration | None = Field(None, description="`expire` removes what is older")
-    must_delete_on_signal: bool = Field(True, description="a deletion at the source removes it here")
+    max_retention: Duration | None = Field(
+        None, description="older mentions are removed, nightly by the service or by `listener expire`"
+    )
+    must_delete_on_signal: bool = Field(True, description="a deletion at the source removes it here; false keeps it")
     attribution_required: bool = Field(False, description="show the place's name beside the text")
 
 

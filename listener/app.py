@@ -23,6 +23,7 @@ from listener.evidence import describe
 from listener.ingest import Brands, Ingest
 from listener.metrics import Metrics
 from listener.model import Page
+from listener.nightly import Nightly
 from listener.pipeline import Source, Worker
 from listener.privacy import is_pseudonym, pseudonym
 from listener.secret import reveal
@@ -175,6 +176,7 @@ class Service:
         self._backlog = Backlog(ingest, on_alerts=self._deliverer.wake.set)
         self._spawn("deliver", self._deliverer.run())
         self._spawn("backlog", self._backlog.run())
+        self._spawn("nightly", Nightly(self.app.engine, settings.sources, settings.timezone, self.app.now).run())
         for name, source in self.sources.items():
             worker = Worker(source, ingest, queue=settings.limits.pages, on_saved=self._after(name))
             self._workers.append(worker)
@@ -188,13 +190,14 @@ class Service:
             worker.stop()
         if self._backlog is not None:
             self._backlog.stop()
-        working = [task for task in self._tasks if task.get_name() != "deliver"]
+        named = {task.get_name(): task for task in self._tasks}
+        working = [task for name, task in named.items() if name not in ("deliver", "nightly")]
         grace = self.app.settings.limits.grace.total_seconds()
         if working:
             await asyncio.wait(working, timeout=grace)
         if self._deliverer is not None:
             self._deliverer.stop()
-            await asyncio.wait([task for task in self._tasks if task not in working], timeout=grace)
+            await asyncio.wait([named["deliver"]], timeout=grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

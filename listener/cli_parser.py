@@ -222,5 +222,3 @@ def _store(commands: Commands) -> None:
     ):
         _add(actions, name, help, json=name != "example")
     _add(commands, "version", "version of the program, the model and the schema", json=True)
-
-

@@ -80,9 +80,7 @@ async def _asked(args: argparse.Namespace, app: App) -> Search:
     if batcher is None:
         raise InputError(f"mode {args.mode} needs a classifier: set [classifier] name")
     (vector,) = await batcher.embed([text])
-    return Search(
-        asked.query, asked.mode, asked.sort, asked.size, asked.page, vector, asked.timezone, asked.highlight
-    )
+    return Search(asked.query, asked.mode, asked.sort, asked.size, asked.page, vector, asked.timezone, asked.highlight)
 
 
 # --- everything -----------------------------------------------------------------------------------

@@ -173,7 +173,10 @@ async def _replay(args: argparse.Namespace, app: App) -> int:
 
 def _result_to_json(result: Replayed) -> dict[str, Any]:
     return {
-        "id": result.letter.id, "source": result.letter.source, "stored": result.stored, "reason": result.reason or None
+        "id": result.letter.id,
+        "source": result.letter.source,
+        "stored": result.stored,
+        "reason": result.reason or None,
     }
 
 

@@ -74,6 +74,8 @@ class Ingest:
             self._allowed(Record(mention, outcome if isinstance(outcome, Analysis) else None), config)
             for mention, outcome in zip(fresh, outcomes, strict=True)
         )
+        if config is not None and not config.terms.must_delete_on_signal:
+            page = replace(page, deletions=())
         batch = Batch(source, page, records, self.now(), self.unanalysed, failures)
         saved = await storing.save(self.engine, batch, self.rules, keep_words=keep_words)
         saved = replace(saved, known=saved.known + len(mentions) - len(fresh))

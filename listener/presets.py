@@ -1,6 +1,6 @@
 """Subscriptions ready to use: negative review, and influencer mention.
 
-    listener subscriptions add --preset negative-review
+listener subscriptions add --preset negative-review
 """
 
 import re

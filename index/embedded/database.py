@@ -57,7 +57,7 @@ class Database:
         connection = apsw.Connection(str(self.path), flags=flags, statementcachesize=200)
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", 1)  # NORMAL: a power cut may lose the last commits, never break the file
+        connection.pragma("synchronous", 2)  # FULL: what was answered for is there after a power cut
         connection.pragma("foreign_keys", True)
         connection.pragma("secure_delete", True)  # erased words leave no bytes behind
         connection.pragma("cache_size", -64_000 if not readonly else -32_000)

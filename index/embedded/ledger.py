@@ -1,7 +1,7 @@
 """The records of sources: cursors, states, gaps, dead letters, the inbox, small settings."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from listener.errors import NotFoundError, Overloaded
 from listener.model import Gap, Reject, from_ms, to_ms
 
 _SETTING = "setting:"
+_REMEMBERED_MS = 7 * 86_400_000  # a settled push that comes again within it is not stored again
 _RETRY_AFTER = 5.0  # seconds a push waits when the inbox is full
 
 
@@ -26,7 +27,8 @@ def write_page(connection: apsw.Connection, batch: Batch) -> int:
     rejects = sum(_add_dead_letter(connection, batch.source, reject, now) for reject in page.rejects)
     for gap in page.gaps:
         _add_gap(connection, gap)
-    connection.executemany("DELETE FROM inbox WHERE id = ?", [(entry,) for entry in page.inbox])
+    if page.inbox:
+        _settle(connection, page.inbox, now)
     newest = max((to_ms(mention.published_at) for mention in page.mentions), default=None)
     connection.execute(
         "INSERT INTO source(name, cursor, last_success, rejects, newest) VALUES (?,?,?,?,?) "
@@ -36,6 +38,19 @@ def write_page(connection: apsw.Connection, batch: Batch) -> int:
         (batch.source, page.cursor, now, rejects, newest),
     )
     return rejects
+
+
+def _settle(connection: apsw.Connection, entries: Sequence[int], now_ms: int) -> None:
+    """Take pushes out of the inbox and remember that they came: senders repeat what they are unsure of."""
+    marks = ",".join("?" * len(entries))
+    for source, event in rows(connection, f"SELECT source, event FROM inbox WHERE id IN ({marks})", *entries):
+        connection.execute("INSERT OR REPLACE INTO inbox_settled VALUES (?,?)", (_digest(source, event), now_ms))
+    connection.execute(f"DELETE FROM inbox WHERE id IN ({marks})", tuple(entries))
+    connection.execute("DELETE FROM inbox_settled WHERE at < ?", (now_ms - _REMEMBERED_MS,))
+
+
+def _digest(source: str, event: str) -> bytes:
+    return hashlib.sha256(f"{source}\x00{event}".encode("utf8", "surrogatepass")).digest()[:16]
 
 
 def count_mentions(connection: apsw.Connection, source: str, n: int, newest_ms: int | None) -> None:
@@ -164,7 +179,8 @@ class Ledger:
         """Keep a push; False when it is there already; Overloaded when the inbox is full."""
 
         def put(connection: apsw.Connection) -> bool:
-            if row(connection, "SELECT 1 FROM inbox WHERE source = ? AND event = ?", source, event_id):
+            waits = row(connection, "SELECT 1 FROM inbox WHERE source = ? AND event = ?", source, event_id)
+            if waits or row(connection, "SELECT 1 FROM inbox_settled WHERE digest = ?", _digest(source, event_id)):
                 return False
             if _is_full(connection, self.inbox_limit):
                 raise Overloaded(f"the inbox holds {self.inbox_limit} pushes that wait", retry_after=_RETRY_AFTER)

@@ -100,6 +100,9 @@ CREATE TABLE inbox(
   id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL,
   received INTEGER NOT NULL);
 CREATE UNIQUE INDEX inbox_event ON inbox(source, event);
+-- pushes already stored, by a digest of source and event id, for as long as senders repeat
+CREATE TABLE inbox_settled(digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX inbox_settled_at ON inbox_settled(at);
 
 CREATE TABLE api_key(id TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 """

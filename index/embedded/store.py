@@ -8,15 +8,15 @@ import apsw
 
 from index import ast
 from index.codec import pack_analysis, pack_mention, unpack_analysis, unpack_mention
-from index.contract import AnalysisOutcome, Batch, Change, Match, Rules, Saved, Subscription, Waiting
-from index.document import Document, author_of, language_of
-from index.embedded import alerting, columns, fulltext, ledger
+from index.contract import AnalysisOutcome, Batch, Match, Rules, Saved, Waiting
+from index.document import author_of, language_of
+from index.embedded import columns, fulltext, ledger
 from index.embedded.columns import ANALYSED, FAILED, OFF, STATES, WAITING, WORD_FIELDS, StepCodes, Words
 from index.embedded.database import Database, row, rows
+from index.embedded.matching import Matcher
 from index.handles import with_stored_handles
-from index.percolate import Percolator
 from index.query import parse
-from listener.errors import InputError, NotFoundError, QueryError
+from listener.errors import InputError, NotFoundError
 from listener.model import VECTOR_SIZE, Page, Record, to_ms
 
 _RETRY_FIRST_MS = 60_000
@@ -39,7 +39,7 @@ class Store:
     def __init__(self) -> None:
         self._words = Words()
         self.stored_handle: Callable[[str], str] = lambda handle: handle  # pseudonyms: a query's handle as stored
-        self._percolator: tuple[int, Percolator, dict[str, Subscription]] | None = None
+        self._matcher = Matcher(lambda query, now: self.parsed(query, now, self.timezone))
 
     def parsed(self, query: str, now: datetime, timezone: str) -> ast.Node:
         """The tree of a query, its authors as they are stored. Raises QueryError."""
@@ -137,7 +137,7 @@ class Store:
         deleted = sum(self._delete(connection, bytes.fromhex(d.mention_id), to_ms(d.at)) for d in batch.page.deletions)
         gone = {deletion.mention_id for deletion in batch.page.deletions}  # no alert keeps the words of what is gone
         left = [(before, record) for before, record in changes if record.mention.id not in gone]
-        alerts = self._match(connection, left, rules, batch.now) if rules else 0
+        alerts = self._matcher.alert(connection, left, rules, batch.now) if rules else 0
         rejected = ledger.write_page(connection, batch)
         if changes:
             newest = max(to_ms(record.mention.published_at) for _, record in changes)
@@ -167,7 +167,7 @@ class Store:
             changes.append((before, after))
         batch = Batch("", Page(), (), now)
         self._insert(connection, [after for _, after in changes], batch)
-        alerts = self._match(connection, changes, rules, now) if rules else 0
+        alerts = self._matcher.alert(connection, changes, rules, now) if rules else 0
         return Saved(updated=len(changes), alerts=alerts)
 
     def _insert(self, connection: apsw.Connection, records: Sequence[Record], batch: Batch) -> None:
@@ -242,51 +242,16 @@ class Store:
 
     # --- matching -------------------------------------------------------------------------------
 
-    def percolator(self, connection: apsw.Connection) -> tuple[Percolator, dict[str, Subscription]]:
-        """The enabled subscriptions, ready to match; built anew after one changed, and each hour for `now`."""
-        changed = int((row(connection, "SELECT value FROM meta WHERE key = 'subscriptions'") or (0,))[0])
-        now = datetime.now(UTC)
-        stamp = hash((changed, now.date(), now.hour))
-        if self._percolator is None or self._percolator[0] != stamp:
-            enabled = {key: s for key, s in alerting.load_subscriptions(connection).items() if s.enabled}
-            nodes = []
-            for key, subscription in enabled.items():
-                try:
-                    nodes.append((key, self.parsed(subscription.query, now, self.timezone)))
-                except QueryError:  # a later release may refuse what an earlier one took: doctor says so
-                    continue
-            self._percolator = (stamp, Percolator(nodes), enabled)
-        return self._percolator[1], self._percolator[2]
-
-    def _match(
-        self, connection: apsw.Connection, pairs: Sequence[tuple[Record | None, Record]], rules: Rules | None,
-        now: datetime,
-    ) -> int:  # fmt: skip
-        percolator, subscriptions = self.percolator(connection)
-        if rules is None or not subscriptions:
-            return 0
-        changes = []
-        for before, after in pairs:
-            found = percolator.match(Document(after))
-            if not found:
-                continue
-            earlier = {key for key, certain in percolator.match(Document(before)) if certain} if before else set()
-            matches = tuple(Match(key, certain) for key, certain in found)
-            changes.append(Change(before, after, matches, frozenset(earlier)))
-        if not changes:
-            return 0
-        groups = alerting.read_groups(connection, rules.groups(changes, subscriptions), to_ms(now))
-        return alerting.write_plan(connection, rules.plan(changes, subscriptions, groups, now), to_ms(now))
-
     async def match(self, records: Sequence[Record]) -> list[list[Match]]:
         """Per record the enabled stored subscriptions it matches."""
 
-        def look(connection: apsw.Connection) -> list[list[Match]]:
-            percolator, _ = self.percolator(connection)
-            return [[Match(key, certain) for key, certain in percolator.match(Document(r))] for r in records]
+        now = datetime.now(UTC)
 
-        matches: list[list[Match]] = await self._write(look)
-        return matches
+        def look(connection: apsw.Connection) -> list[list[Match]]:
+            _, matching = self._matcher.at(connection, now)
+            return [list(matching.of(record)) for record in records]
+
+        return await self._db.outside(look)
 
 
 def id_bytes(mention_id: str) -> bytes:

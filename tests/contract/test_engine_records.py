@@ -201,6 +201,18 @@ async def test_a_push_stays_in_the_inbox_until_a_page_settles_it(engine: Engine)
     assert await engine.inbox_take("hook", 10) == taken[1:]
 
 
+async def test_a_settled_push_that_comes_again_within_a_week_is_known(engine: Engine) -> None:
+    assert await engine.inbox_put("hook", "e1", b"one", NOW)
+    ((entry, *_),) = await engine.inbox_take("hook", 10)
+    await save(engine, mention(1), source="hook", inbox=(entry,))
+    assert not await engine.inbox_put("hook", "e1", b"one", NOW + DAY)
+    assert await engine.inbox_put("other", "e1", b"one", NOW + DAY)
+    ((other, *_),) = await engine.inbox_take("other", 10)
+    later = Batch("other", Page(inbox=(other,)), (), NOW + 8 * DAY)
+    await engine.save(later)
+    assert await engine.inbox_put("hook", "e1", b"one", NOW + 8 * DAY)
+
+
 async def test_the_same_event_is_kept_once(engine: Engine) -> None:
     assert await engine.inbox_put("hook", "e1", b"one", NOW)
     assert not await engine.inbox_put("hook", "e1", b"one again", NOW)

@@ -18,6 +18,7 @@ from index.document import Document
 from index.embedded.engine import EmbeddedEngine
 from index.evaluate import evaluate
 from index.query import parse
+from listener.alerts import AlertRules
 from listener.errors import InputError, QueryError
 from listener.model import EMOTIONS, SENTIMENTS, Page, Record, mention_id, to_ms
 from tests import strategies
@@ -286,6 +287,19 @@ async def fresh(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
     await engine.open()
     yield engine
     await engine.close()
+
+
+async def test_now_in_a_subscription_is_the_time_of_matching(fresh: EmbeddedEngine) -> None:
+    await fresh.put_subscription(Subscription("recent", "date:[now-1h TO now]", NOW))
+    await fresh.put_subscription(Subscription("steady", "channel:x OR channel:bluesky OR channel:trustpilot", NOW))
+    rules = AlertRules(lambda record, subscription, now: {})
+    for step, record in enumerate(corpus()[:4]):
+        now = NOW + timedelta(hours=3 * step)
+        at = now - timedelta(minutes=1 if step != 2 else 90)
+        mention = replace(record.mention, published_at=at, received_at=now, version=to_ms(at), own=False, history=False)
+        await fresh.save(Batch("s", Page(), (Record(mention),), now, "off"), rules)
+    assert len(await fresh.alerts("recent")) == 3
+    assert len(await fresh.alerts("steady")) == 4
 
 
 @pytest.mark.parametrize("sort", ["-date", "date", "-received", "rating", "-followers"])

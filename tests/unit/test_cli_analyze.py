@@ -87,7 +87,9 @@ def test_explanations_stand_on_the_whole_and_on_each_segment_with_offsets_of_the
 
 def test_bytes_that_are_not_utf8_spoil_their_own_line_alone(cli: Cli) -> None:
     path = cli.folder / "bytes.jsonl"
-    path.write_bytes(b'\xef\xbb\xbf{"id":1,"text":"late"}\r\n{"id":2,"text":"\xff\xfe"}\n\x00\n{"id":4,"text":"gr\xc3\xa9at"}')
+    path.write_bytes(
+        b'\xef\xbb\xbf{"id":1,"text":"late"}\r\n{"id":2,"text":"\xff\xfe"}\n\x00\n{"id":4,"text":"gr\xc3\xa9at"}'
+    )
     rows = cli.done("analyze", str(path)).lines
     assert [("error" in row, row.get("id", row.get("line"))) for row in rows] == [
         (False, 1), (True, 2), (True, 3), (False, 4),

@@ -90,7 +90,7 @@ def test_csv_has_a_head_and_a_row_per_mention_or_per_segment(filled: Cli) -> Non
 
 
 def test_no_csv_cell_of_a_stranger_is_a_formula(cli: Cli) -> None:
-    texts = ["=HYPERLINK(1)", "+1 late", "-1 late", "@SUM(A1)", "fine", "two\nlines, \"quoted\" late"]
+    texts = ["=HYPERLINK(1)", "+1 late", "-1 late", "@SUM(A1)", "fine", 'two\nlines, "quoted" late']
     given = [
         {"native_id": f"={n}", "text": text, "author": {"handle": "+boss"}, "title": "@x", "url": "=1"}
         for n, text in enumerate(texts)

@@ -56,3 +56,20 @@ def test_both_parts_of_an_or_make_a_candidate() -> None:
 
 def test_no_queries_match_nothing() -> None:
     assert Percolator([]).match(_mention("late")) == []
+
+
+def test_texts_are_cut_into_words_only_where_a_query_asks_for_a_word() -> None:
+    document = _mention("late again")
+    assert Percolator([("labels", parse("channel:x rating:<3", now=NOW))]).match(document) == []
+    assert "words" not in vars(document)
+    assert Percolator([("word", parse("late", now=NOW))]).match(document) == [("word", True)]
+    assert "words" in vars(document)
+
+
+def test_a_condition_that_queries_share_holds_for_each_of_them() -> None:
+    queries = [
+        (name, parse(text, now=NOW)) for name, text in (("a", "late -well"), ("b", "-well late"), ("c", "-late"))
+    ]
+    percolator = Percolator(queries)
+    assert percolator.match(_mention("late again")) == [("a", True), ("b", True)]
+    assert percolator.match(_mention("all is well")) == [("c", True)]

@@ -1,6 +1,7 @@
 """What the pipeline promises: nothing lost, nothing twice, no source stopped by another or by one bad record."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -106,6 +107,17 @@ async def test_a_bad_record_is_kept_with_its_bytes_and_the_source_goes_on(tmp_pa
         assert await natives(ingest) == ["a", "b"]
         (letter,) = await ingest.engine.dead_letters()
         assert (letter.raw, letter.where, letter.source) == (b"\xff{", "line 2", "t")
+
+
+async def test_a_breath_after_each_page_leaves_the_store_to_others(tmp_path: Path) -> None:
+    async with ingesting(tmp_path) as ingest:
+        stored: list[float] = []
+        source = Source("t", SourceConfig(connector="scripted"), Scripted([Page((mention(n),)) for n in "abc"]))
+        await Worker(
+            source, ingest, once=True, breath=0.2, on_saved=lambda page, saved: stored.append(time.monotonic())
+        ).run()
+        assert len(stored) == 3
+        assert all(later - earlier >= 0.2 for earlier, later in pairwise(stored))
 
 
 async def test_a_temporary_failure_is_tried_again_and_stands_in_the_gap_ledger(tmp_path: Path) -> None:

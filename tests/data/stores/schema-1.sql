@@ -73,6 +73,8 @@ CREATE TABLE inbox(
   id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL,
   received INTEGER NOT NULL);
 CREATE UNIQUE INDEX inbox_event ON inbox(source, event);
+CREATE TABLE inbox_settled(digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX inbox_settled_at ON inbox_settled(at);
 CREATE TABLE api_key(id TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 DELETE FROM alert;
 INSERT INTO alert("id","subscription","grouping","created","due","destinations") VALUES ('1d03ed96d2a65e34af5bb831d253652b','late','',1772366400000,1772366400000,'["console"]');
@@ -108,6 +110,7 @@ DELETE FROM gap;
 INSERT INTO gap("id","source","start","end","reason") VALUES (1,'shop',1772359200000,1772366400000,'429');
 DELETE FROM inbox;
 INSERT INTO inbox("id","source","event","body","received") VALUES (1,'hook','e1',X'7B7D',1772366400000);
+DELETE FROM inbox_settled;
 DELETE FROM mention;
 INSERT INTO mention("rowid","id","version","published","received","lang","channel","source","kind","brand","product","place","audience","model","author","author_id","followers","verified","rating","stars","nps","overall","flags","body","vector","state","tries","try_at","problem") VALUES (1858460681503449356,X'B210C8338871730BA422CBA37DA2BA0A',1772366220000,1772366220000,1772366400000,NULL,2,3,4,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,144,2,NULL,3,0,NULL,NULL);
 INSERT INTO mention("rowid","id","version","published","received","lang","channel","source","kind","brand","product","place","audience","model","author","author_id","followers","verified","rating","stars","nps","overall","flags","body","vector","state","tries","try_at","problem") VALUES (1858460744417828595,X'85EF3BCFA08B579DE9B03EC0442FE6C6',1772366280000,1772366280000,1772366400000,1,2,3,4,NULL,NULL,NULL,NULL,5,NULL,NULL,NULL,NULL,NULL,1.0,NULL,0,128,3,2,0,0,NULL,NULL);
