@@ -173,7 +173,7 @@ class Engine(Protocol):
         """Mark it as replayed with success; its raw bytes are dropped."""
 
     async def inbox_put(self, source: str, event_id: str, body: bytes, received_at: datetime) -> bool:
-        """Keep a push; False when it is there already; Overloaded when the inbox is full."""
+        """Keep a push; False when it came before; Overloaded when too many of its source wait."""
 
     async def inbox_take(self, source: str, limit: int) -> list[tuple[int, str, bytes, datetime]]:
         """The oldest pushes (id, event id, body, received); they stay until a batch's page names them."""

@@ -135,7 +135,7 @@ class Serve(Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 is every interface")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    inbox_limit: int = Field(10000, ge=1, description="pushes that may wait; beyond them senders get 503")
+    inbox_limit: int = Field(10000, ge=1, description="pushes of one source that may wait; beyond them senders get 503")
 
 
 class Privacy(Section):

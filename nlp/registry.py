@@ -18,7 +18,7 @@ def _e5(threads: int = 0) -> Classifier:
     return OnnxClassifier(MODELS / "listener-e5", threads)
 
 
-def _rule() -> Classifier:
+def _rule(threads: int = 0) -> Classifier:
     from nlp.fake import RuleClassifier
 
     return RuleClassifier()

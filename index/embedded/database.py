@@ -74,7 +74,7 @@ class Database:
         path = self.path.with_name(self.path.name + ".lock")
         handle = open(path, "a+", encoding="utf8")  # noqa: SIM115 - held while the service lives
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take_lock(handle)
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
@@ -188,6 +188,18 @@ class Database:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _take_lock(handle: IO[str], tries: int = 5) -> None:
+    """Lock the file; another command that only looks whether it is locked holds it for an instant."""
+    for number in range(tries):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if number == tries - 1:
+                raise
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager

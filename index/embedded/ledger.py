@@ -182,8 +182,8 @@ class Ledger:
             waits = row(connection, "SELECT 1 FROM inbox WHERE source = ? AND event = ?", source, event_id)
             if waits or row(connection, "SELECT 1 FROM inbox_settled WHERE digest = ?", _digest(source, event_id)):
                 return False
-            if _is_full(connection, self.inbox_limit):
-                raise Overloaded(f"the inbox holds {self.inbox_limit} pushes that wait", retry_after=_RETRY_AFTER)
+            if _is_full(connection, source, self.inbox_limit):
+                raise Overloaded(f"{self.inbox_limit} pushes of {source} wait already", retry_after=_RETRY_AFTER)
             connection.execute(
                 "INSERT INTO inbox(source, event, body, received) VALUES (?,?,?,?)",
                 (source, event_id, body, to_ms(received_at)),
@@ -243,12 +243,12 @@ def _add_gap(connection: apsw.Connection, gap: Gap) -> int:
     return int(found[0])
 
 
-def _is_full(connection: apsw.Connection, limit: int) -> bool:
-    """Whether the inbox holds `limit` entries: the span of its ids tells at once while it is nearly empty."""
+def _is_full(connection: apsw.Connection, source: str, limit: int) -> bool:
+    """Whether `limit` pushes of a source wait: the span of all ids tells at once while few do."""
     last, first = rows(connection, "SELECT (SELECT max(id) FROM inbox), (SELECT min(id) FROM inbox)")[0]
     if last is None or last - first + 1 < limit:
         return limit <= 0
-    return bool(rows(connection, "SELECT count(*) FROM inbox")[0][0] >= limit)
+    return bool(rows(connection, "SELECT count(*) FROM inbox WHERE source = ?", source)[0][0] >= limit)
 
 
 def _change_one(connection: apsw.Connection, what: str, number: int, sql: str, values: tuple[Any, ...]) -> None:

@@ -77,7 +77,7 @@ class Store:
             found = rows(
                 connection,
                 "SELECT b.mention, m.tries FROM mention m JOIN body b ON b.id = m.body "
-                "WHERE m.state IN (1, 2) AND m.try_at <= ? ORDER BY m.try_at, m.rowid LIMIT ?",
+                "WHERE m.state IN (1, 2) AND (m.state = 1 OR m.try_at <= ?) ORDER BY m.try_at, m.rowid LIMIT ?",
                 to_ms(now), limit,
             )  # fmt: skip
             return [Waiting(Record(unpack_mention(mention)), tries) for mention, tries in found]

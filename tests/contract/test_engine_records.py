@@ -231,6 +231,7 @@ async def test_a_full_inbox_refuses_what_is_new_and_only_that(engine: Engine) ->
     assert await engine.inbox_put("hook", "one more", b"x", NOW)
     with pytest.raises(Overloaded):
         await engine.inbox_put("hook", "and another", b"x", NOW)
+    assert await engine.inbox_put("other", "e1", b"x", NOW)  # one source that waits for a person holds up no other
 
 
 async def test_a_sources_counts_come_from_its_pages_and_its_state_from_the_service(engine: Engine) -> None:

@@ -27,13 +27,13 @@ SECRET = "the secret of the outages"
 HELD = 40.0  # seconds for which another process holds the store: longer than SQLite is told to wait
 CONFIG = """
 [classifier]
-name = "{classifier}"
+name = "rule"
 
 [index]
 path = "{store}"
 
 [serve]
-port = {port}
+port = 0
 inbox_limit = {inbox_limit}
 
 [limits]
@@ -52,12 +52,11 @@ secrets = ["env:OUTAGE_SECRET"]
 """
 
 
-def configure(
-    folder: Path, *, classifier: str = "rule", port: int = 0, store: str = "listener.db", inbox: int = 1000
-) -> Path:
+def configure(folder: Path, *, store: str = "listener.db", inbox: int = 1000) -> Path:
+    """Write the settings of a watched folder and a webhook; gives their path."""
     (folder / "inbox").mkdir(exist_ok=True)
     path = folder / "listener.toml"
-    path.write_text(CONFIG.format(classifier=classifier, port=port, store=store, inbox_limit=inbox), "utf8")
+    path.write_text(CONFIG.format(store=store, inbox_limit=inbox), "utf8")
     return path
 
 
@@ -213,19 +212,32 @@ async def test_a_second_service_on_one_store_is_refused_and_disturbs_nothing(tmp
         await until_stored(tmp_path / "listener.db", write_rows(tmp_path, "one", 20))
 
 
+def reindexed_to(path: Path) -> str | None:
+    """How far a reindex that has begun and not ended has come."""
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(5_000)
+    found = connection.execute("SELECT value FROM meta WHERE key = 'reindex'").fetchall()
+    connection.close()
+    return found[0][0] if found else None
+
+
 async def test_a_reindex_killed_again_and_again_ends_with_every_word_found(tmp_path: Path) -> None:
     config = configure(tmp_path)
-    expected = write_rows(tmp_path, "one", 6000)
+    expected = write_rows(tmp_path, "one", 12_000)
     with running(config):
         await until_stored(tmp_path / "listener.db", expected)
         command = [sys.executable, "-m", "listener.cli", "--config", str(config), "reindex"]
         environment = {**os.environ, "OUTAGE_SECRET": SECRET}
-        for turn in range(6):
-            reindexing = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-            await asyncio.sleep(0.5 + 0.15 * turn)
+        for turn in range(4):
+            before = reindexed_to(tmp_path / "listener.db")
+            assert turn == 0 or before is not None, "no kill met the reindex at work"
+            reindexing = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.DEVNULL)
             expected |= write_rows(tmp_path, f"turn{turn}", 50)  # the service writes on
+            async with asyncio.timeout(30):
+                while reindexed_to(tmp_path / "listener.db") in (None, before):
+                    await asyncio.sleep(0.002)
             reindexing.kill()
-            await asyncio.to_thread(reindexing.wait)
+            await reindexing.wait()
         await until_stored(tmp_path / "listener.db", expected)
         done = await asyncio.to_thread(subprocess.run, command, env=environment, stdout=subprocess.DEVNULL)
         assert done.returncode == 0
