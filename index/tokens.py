@@ -190,6 +190,7 @@ def tokenize(text: str) -> list[Token]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def base_language(code: str | None) -> str | None:
     """`pt` of `pt-BR` or `PT_br`; None for none and for "und"."""
     base = (code or "").strip().lower().replace("_", "-").partition("-")[0]
@@ -209,13 +210,15 @@ _STEMMED = frozenset(stem_languages())
 def stem(word: str, language: str | None) -> str | None:
     """The folded stem of a token's `word`, marked with the language; None where the language has no stemmer."""
     code = base_language(language)
-    if code not in _STEMMED or code is None:
-        return None
-    folded = exact(word)
+    return _stemmed(word, code) if code is not None and code in _STEMMED else None
+
+
+def _stemmed(word: str, code: str) -> str:
+    folded = ""
     if word[:1].isalpha() and not IS_RUN.match(word):
         with suppress(UnicodeEncodeError):  # a lone surrogate
-            folded = exact(_stemmer(code).stemWord(word)) or folded
-    return folded + MARK + code
+            folded = exact(_stemmer(code).stemWord(word))
+    return (folded or exact(word)) + MARK + code
 
 
 def _stemmer(code: str) -> "Stemmer.Stemmer":
@@ -226,10 +229,10 @@ def _stemmer(code: str) -> "Stemmer.Stemmer":
     return cached
 
 
-def _column_pair(surface: str, language: str | None) -> tuple[str, str]:
-    """The tokens of one surface, joined, in both forms."""
+def _column_pair(surface: str, code: str | None) -> tuple[str, str]:
+    """The tokens of one surface, joined, in both forms; `code` is of a language with a stemmer, or None."""
     pieces = _cut(surface)
-    stems = [stem(word, language) or "" for _, _, _, word in pieces]
+    stems = [_stemmed(word, code) if code else "" for _, _, _, word in pieces]
     return " ".join([folded for folded, _, _, _ in pieces]), " ".join(stems)
 
 

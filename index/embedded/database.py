@@ -58,6 +58,7 @@ class Database:
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", 2)  # FULL: what was answered for is there after a power cut
+        connection.pragma("wal_autocheckpoint", 16_000)  # 64 MB: pages written again and again go to the file once
         connection.pragma("foreign_keys", True)
         connection.pragma("secure_delete", True)  # erased words leave no bytes behind
         connection.pragma("cache_size", -64_000 if not readonly else -32_000)

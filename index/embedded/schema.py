@@ -48,6 +48,7 @@ CREATE INDEX segment_rare ON segment(intents, mention) WHERE intents & 112 != 0;
 CREATE VIRTUAL TABLE fts USING fts5(
   text, title, text_stem, title_stem, content='', tokenize="ascii tokenchars '{_PUNCTUATION}'");
 INSERT INTO fts(fts, rank) VALUES ('secure-delete', 1);
+INSERT INTO fts(fts, rank) VALUES ('automerge', 16);
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(fts, col);
 CREATE VIRTUAL TABLE segment_fts USING fts5(
   text, text_stem, content='', columnsize=0, tokenize="ascii tokenchars '{_PUNCTUATION}'");

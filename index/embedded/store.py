@@ -19,6 +19,8 @@ from index.query import parse
 from listener.errors import InputError, NotFoundError
 from listener.model import VECTOR_SIZE, Page, Record, to_ms
 
+_NEVER = -(1 << 63)  # below every version
+_IDS_AT_ONCE = 1_000
 _RETRY_FIRST_MS = 60_000
 _RETRY_MOST_MS = 6 * 3_600_000
 
@@ -62,11 +64,8 @@ class Store:
         wanted = list(versions)
 
         def look(connection: apsw.Connection) -> set[tuple[str, int]]:
-            return {
-                (mention_id, version)
-                for mention_id, version in wanted
-                if _is_known(connection, bytes.fromhex(mention_id), version)
-            }
+            held = _held(connection, [bytes.fromhex(mention_id) for mention_id, _ in wanted])
+            return {item for item in wanted if item[1] <= held.get(bytes.fromhex(item[0]), _NEVER)}
 
         return await self._db.read(look, None)
 
@@ -117,18 +116,18 @@ class Store:
         new = updated = known = 0
         changes: list[tuple[Record | None, Record]] = []
         fresh: dict[str, tuple[Record | None, Record]] = {}
+        stored = _held(connection, [bytes.fromhex(record.mention.id) for record in batch.records])
         for record in batch.records:
             mention = record.mention
             key = bytes.fromhex(mention.id)
             held = fresh.get(mention.id)
-            if held is not None and held[1].mention.version >= mention.version:
+            if mention.version <= (held[1].mention.version if held is not None else stored.get(key, _NEVER)):
                 known += 1
                 continue
-            if held is None and _is_known(connection, key, mention.version):
-                known += 1
-                continue
-            before = held[0] if held is not None else _set_aside(connection, key)
-            fresh[mention.id] = (before, record)
+            if held is None and key in stored:
+                fresh[mention.id] = (_set_aside(connection, key), record)
+            else:
+                fresh[mention.id] = (held[0] if held is not None else None, record)
         for before, record in fresh.values():
             new += before is None
             updated += before is not None
@@ -304,12 +303,16 @@ def record_of_row(mention: str, analysis: str | None, vector: bytes | None = Non
     return Record(unpack_mention(mention), unpack_analysis(analysis, vector) if analysis else None)
 
 
-def _is_known(connection: apsw.Connection, mention_id: bytes, version: int) -> bool:
-    found = row(connection, "SELECT version FROM mention WHERE id = ?", mention_id)
-    if found is not None:
-        return bool(found[0] >= version)
-    gone = row(connection, "SELECT at FROM tombstone WHERE id = ?", mention_id)
-    return gone is not None and bool(version <= gone[0])
+def _held(connection: apsw.Connection, ids: Sequence[bytes]) -> dict[bytes, int]:
+    """Per id that is stored or was deleted the last version that is known; what is newer is news."""
+    held: dict[bytes, int] = {}
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        some = tuple(ids[start : start + _IDS_AT_ONCE])
+        marks = ",".join("?" * len(some))
+        for sql in ("SELECT id, version FROM mention", "SELECT id, at FROM tombstone"):
+            for key, version in rows(connection, f"{sql} WHERE id IN ({marks})", *some):
+                held[key] = max(version, held.get(key, _NEVER))
+    return held
 
 
 def _set_aside(connection: apsw.Connection, mention_id: bytes) -> Record | None:
