@@ -212,7 +212,8 @@ class Service:
         """Until a part fails that should never end; its error is raised."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
-            task.result()
+            if not task.cancelled():  # by `stop`: an end that was asked for
+                task.result()
 
     def _spawn(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
