@@ -13,7 +13,7 @@ class Limits:
     expansions: int = 1_000  # terms a prefix, wildcard or fuzzy word may stand for
     seconds: float = 2.0  # of one read
     page_size: int = 1_000  # mentions on one page
-    scored: int = 20_000  # mentions scored for relevance: the newest of those that match
+    scored: int = 10_000  # mentions scored for relevance: the newest of those that match
     relevance_window: int = 1_000  # how far relevance order pages
     facet_values: int = 1_000  # values of one facet
 

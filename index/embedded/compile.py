@@ -101,7 +101,11 @@ class Compiler:
         else:
             rest.extend(item for _, item in negative)
         for item in rest:
-            plan.where.append(self._condition(item, top=plan.match is None))
+            condition = self._condition(item, top=plan.match is None)
+            if plan.match is not None and isinstance(item, ast.Range) and item.field == "date":
+                # asked of the full-text table itself, which then walks only that span
+                condition = Sql(condition.text.replace("m.rowid", "fts.rowid"), condition.values)
+            plan.where.append(condition)
         leaves = list(self._words.leaves(node))
         plan.scoring = " OR ".join(f"({leaf})" for leaf, _ in leaves) or None
         plan.boosts = [(leaf, factor) for leaf, factor in leaves if factor != 1.0]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import heapq
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -133,9 +134,7 @@ class Reading(Store):
         token = _open_token(search) or {"position": 0}
         window = LIMITS.relevance_window
         if search.mode == "text":
-            plan = Compiler(connection, now_ms).plan(node)
-            total = _count(connection, plan)
-            scores = _relevance(connection, plan, window)
+            total, scores = _relevance(connection, Compiler(connection, now_ms).plan(node), window)
         else:
             allowed = self._allowed(connection, without_words(node), now_ms)
             wanted = max(search.size + token["position"] + 1, 100)
@@ -144,9 +143,9 @@ class Reading(Store):
                 total = self._scan.refresh(connection) if allowed is None else len(allowed)
                 scores = near
             else:
-                plan = Compiler(connection, now_ms).plan(node)
-                scores = _fused([key for key, _ in _relevance(connection, plan, window)], [key for key, _ in near])
-                total = max(_count(connection, plan), len(scores))
+                found, ranked = _relevance(connection, Compiler(connection, now_ms).plan(node), window)
+                scores = _fused([key for key, _ in ranked], [key for key, _ in near])
+                total = max(found, len(scores))
         start = token["position"]
         page = scores[start : start + search.size]
         more = len(scores) > start + search.size
@@ -168,10 +167,16 @@ def _count(connection: apsw.Connection, plan: Plan) -> int:
     return int(rows(connection, sql, *values)[0][0])
 
 
-def _relevance(connection: apsw.Connection, plan: Plan, window: int) -> list[tuple[int, float]]:
-    """The best by bm25 of the newest that match, boosts added, then, where no word decides, the newest."""
+def _relevance(connection: apsw.Connection, plan: Plan, window: int) -> tuple[int, list[tuple[int, float]]]:
+    """How many match, and the best: by bm25 with boosts, then, where no word decides, the newest."""
     scores: dict[int, float] = {}
-    if plan.match is not None:
+    total = None
+    if plan.match is not None and plan.where:  # one walk gives the scores and the total
+        sql, values = plan.select("m.rowid, -rank")
+        found = rows(connection, sql, *values)
+        total = len(found)
+        scores = dict(heapq.nlargest(window, found, key=lambda item: (item[1], item[0])))
+    elif plan.match is not None:
         last = f"SELECT rowid FROM fts WHERE fts MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {LIMITS.scored}"
         since = row(connection, last, plan.match)
         newer = [] if since is None else [Sql("m.rowid > ?", since)]
@@ -182,16 +187,23 @@ def _relevance(connection: apsw.Connection, plan: Plan, window: int) -> list[tup
         # the plus keeps SQLite from asking the full-text table once per rowid
         sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND +rowid IN ({inner}) ORDER BY rank LIMIT {window}"
         scores = dict(rows(connection, sql, plan.scoring, *values))
-    for expression, factor in plan.boosts:
-        keys = ",".join(str(key) for key in scores)
-        sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND +rowid IN ({keys})"
-        for key, score in rows(connection, sql, expression) if scores else ():
-            scores[key] += (factor - 1.0) * score
+    _boost(connection, plan, scores)
     ranked = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
-    if len(ranked) < window:
+    if total is None:
+        total = len(ranked) if 0 < len(ranked) < window and plan.match is not None else _count(connection, plan)
+    if len(ranked) < min(window, total):
         sql, values = plan.select("m.rowid", tail=f"ORDER BY m.rowid DESC LIMIT {window}", rowid_only=True)
         ranked += [(key, 0.0) for (key,) in rows(connection, sql, *values) if key not in scores]
-    return ranked[:window]
+    return total, ranked[:window]
+
+
+def _boost(connection: apsw.Connection, plan: Plan, scores: dict[int, float]) -> None:
+    """Add what the boosted words weigh above one."""
+    keys = ",".join(str(key) for key in scores)
+    sql = f"SELECT rowid, -rank FROM fts WHERE fts MATCH ? AND +rowid IN ({keys})"
+    for expression, factor in plan.boosts if scores else ():
+        for key, score in rows(connection, sql, expression):
+            scores[key] += (factor - 1.0) * score
 
 
 def _fused(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, float]]:

@@ -15,6 +15,7 @@ CREATE INDEX mention_author_id ON mention(author_id) WHERE author_id IS NOT NULL
 CREATE INDEX mention_try ON mention(try_at) WHERE state IN (1, 2);
 CREATE INDEX mention_brand ON mention(brand, rowid) WHERE brand IS NOT NULL;
 CREATE INDEX mention_source ON mention(source);
+CREATE INDEX mention_received ON mention(received);
 CREATE TABLE body(id INTEGER PRIMARY KEY, mention TEXT NOT NULL, analysis TEXT);
 CREATE TABLE vector(id INTEGER PRIMARY KEY AUTOINCREMENT, mention INTEGER NOT NULL, value BLOB NOT NULL);
 CREATE TABLE segment(
