@@ -17,7 +17,7 @@ import pytest
 
 from connectors.signature import sign
 from index.embedded.engine import EmbeddedEngine
-from listener.app import Service, engine_of, opened
+from listener.app import Service, opened
 from listener.settings import Settings, loads
 from listener.web import application
 
@@ -289,14 +289,15 @@ async def test_a_full_inbox_asks_senders_to_come_again_and_then_takes_them(
 ) -> None:
     monkeypatch.setenv("OUTAGE_SECRET", SECRET)
     settings = loads(configure(tmp_path, inbox=5).read_text("utf8"), tmp_path)
-    engine = engine_of(settings)
-    await engine.open()
-    for number in range(5):  # of a source that is not read
-        await engine.inbox_put("gone", f"e{number}", b"{}", datetime.now(UTC))
+    taken = [f"push {number}" for number in range(5)]
+    async with door(settings, started=True) as (service, address), aiohttp.ClientSession() as session:
+        for worker in service._workers:
+            worker.stop()  # nobody reads the inbox any more
+        await asyncio.sleep(0.2)
+        assert [await push(session, address, native) for native in taken] == [202] * 5
+        assert await push(session, address, "one more") == 503
+        assert await push(session, address, taken[0]) == 200  # what is there already is no news
     async with door(settings, started=True) as (_, address), aiohttp.ClientSession() as session:
-        assert await push(session, address, "one") == 503
-        await engine.expire(datetime.now(UTC))
-        assert await push(session, address, "one") == 202
-        assert await push(session, address, "one") == 200
-        await until_stored(tmp_path / "listener.db", {"one"})
-    await engine.close()
+        await until_stored(tmp_path / "listener.db", set(taken))
+        assert await push(session, address, "one more") == 202
+        await until_stored(tmp_path / "listener.db", {*taken, "one more"})
