@@ -12,7 +12,7 @@ from index import ast
 from index.contract import FACET_FIELDS, INTERVALS, Bucket, StepCounts
 from index.embedded.columns import WORD_FIELDS
 from index.embedded.compile import Compiler, Plan, Sql, conjuncts, has_slop
-from index.embedded.database import row
+from index.embedded.database import row, rows
 from index.embedded.reading import Reading
 from index.limits import LIMITS
 from listener.errors import InputError
@@ -21,6 +21,8 @@ from listener.model import EMOTIONS, INTENTS, SENTIMENTS, from_ms, to_ms
 _QUARTER_HOUR_MS = 900_000  # every zone's offset is a multiple of it, so quarters fold into any zone's days
 _LABELS = ("sentiment", "emotion", "intent", "step", "effort")
 _SETS = {"emotion": EMOTIONS, "intent": INTENTS}
+_MANY_VALUES = ("author", "product", "place", "audience")
+_BITS = 60  # labels counted in one walk: they are the bits of one integer
 
 
 class Aggregates(Reading):
@@ -80,27 +82,53 @@ def _bound_segments(compiler: Compiler, node: ast.Node) -> Sql:
 def _facet_counts(
     connection: apsw.Connection, node: ast.Node, fields: list[str], now_ms: int
 ) -> dict[str, Counter[str]]:
-    """All facets in one statement over the found rows, gathered once."""
+    """All facets: fields of few values in one walk, those of many by themselves, all labels in one walk."""
     compiler = Compiler(connection, now_ms)
-    plan, segments = compiler.plan(node), _bound_segments(compiler, node)
-    plain = [name for name in fields if name not in _LABELS]
-    inner, values = plan.select(", ".join(["m.rowid AS key", *(f"m.{name} AS {name}" for name in plain)]))
-    labels = [name for name in fields if name in _LABELS]
-    parts = [f"SELECT '{name}', {name}, count(*) FROM hit WHERE {name} IS NOT NULL GROUP BY 2" for name in plain]
-    bound: tuple[object, ...] = ()
-    for name in labels:
-        for label, condition, value in _label_parts(name):
-            bound += segments.values
-            parts.append(
-                f"SELECT '{name}', {value or repr(label)}, count(DISTINCT key) FROM hit "
-                f"JOIN segment s ON s.mention = hit.key WHERE {condition} AND {segments.text} GROUP BY 2"
-            )
-    sql = f"WITH hit AS MATERIALIZED ({inner}) " + " UNION ALL ".join(parts)
+    plan, bound = compiler.plan(node), _bound_segments(compiler, node)
     counts: dict[str, Counter[str]] = {name: Counter() for name in fields}
     names = _Names(connection)
-    for name, value, count in connection.execute(sql, (*values, *bound)):
-        counts[name][names.of(name, value)] += count
+    plain = [name for name in fields if name not in _LABELS]
+    few = [name for name in plain if name not in _MANY_VALUES]
+    for group in ([few] if few else []) + [[name] for name in plain if name in _MANY_VALUES]:
+        columns = ", ".join(f"m.{name}" for name in group)
+        places = ", ".join(str(place) for place in range(1, len(group) + 1))
+        sql, values = plan.select(f"{columns}, count(*)", tail=f"GROUP BY {places}")
+        for *found, count in rows(connection, sql, *values):
+            for name, value in zip(group, found, strict=True):
+                if value is not None:
+                    counts[name][names.of(name, value)] += count
+    labels = [item for name in fields if name in _LABELS for item in _labels_of(connection, name)]
+    for start in range(0, len(labels), _BITS):
+        _count_labels(connection, plan, bound, labels[start : start + _BITS], counts)
     return counts
+
+
+def _labels_of(connection: apsw.Connection, name: str) -> list[tuple[str, str, str]]:
+    """(field, label, condition on a segment) of every label that a field can have."""
+    if name in _SETS:
+        return [(name, label, f"s.{name}s & {1 << place} != 0") for place, label in enumerate(_SETS[name])]
+    if name == "sentiment":
+        return [(name, label, f"s.sentiment = {place}") for place, label in enumerate(SENTIMENTS)]
+    if name == "effort":
+        return [(name, str(number), f"s.effort IS NOT NULL AND s.effort = {number}") for number in range(1, 6)]
+    return [
+        (name, value, f"s.step = {code}")
+        for code, value in rows(connection, "SELECT id, value FROM word WHERE field = 'step'")
+    ]
+
+
+def _count_labels(
+    connection: apsw.Connection, plan: Plan, bound: Sql, labels: list[tuple[str, str, str]],
+    counts: dict[str, Counter[str]],
+) -> None:  # fmt: skip
+    """Count the mentions with each label: a bit a label, gathered over the segments of a mention."""
+    bits = " | ".join(f"(max({condition}) << {place})" for place, (_, _, condition) in enumerate(labels))
+    mask = f"(SELECT {bits} FROM segment s WHERE s.mention = m.rowid AND {bound.text})"
+    sql, values = plan.select(f"{mask}, count(*)", tail="GROUP BY 1")
+    for found, count in rows(connection, sql, *bound.values, *values):
+        for place, (name, label, _) in enumerate(labels):
+            if found is not None and found >> place & 1:
+                counts[name][label] += count
 
 
 def _label_parts(name: str) -> list[tuple[str, str, str | None]]:

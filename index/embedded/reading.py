@@ -49,6 +49,8 @@ class Reading(Store):
         if not 1 <= search.size <= LIMITS.page_size:
             raise InputError(f"size is 1 to {LIMITS.page_size}, not {search.size}")
         work = self._ranked_page if _is_ranked(search) else self._sorted_page
+        if search.mode != "text":
+            await self._db.read(self._scan.refresh, None)
         return await self._db.read(lambda connection: work(connection, node, search, to_ms(now)), LIMITS.seconds)
 
     async def neighbours(self, mention_id: str, size: int, query: str = "", *, now: datetime) -> list[Hit]:
@@ -67,6 +69,7 @@ class Reading(Store):
             near = [(other, score) for other, score in near if other != key][:size]
             return _hits(connection, [k for k, _ in near], ast.All(), dict(near), highlight=False)
 
+        await self._db.read(self._scan.refresh, None)
         return await self._db.read(look, LIMITS.seconds)
 
     async def export(self, query: str, now: datetime, timezone: str = "UTC") -> AsyncIterator[Record]:
@@ -140,7 +143,7 @@ class Reading(Store):
             wanted = max(search.size + token["position"] + 1, 100)
             near = self._scan.nearest(connection, search.vector or b"", min(wanted, window), allowed)
             if search.mode == "meaning":
-                total = self._scan.refresh(connection) if allowed is None else len(allowed)
+                total = self._scan.count if allowed is None else len(allowed)
                 scores = near
             else:
                 found, ranked = _relevance(connection, Compiler(connection, now_ms).plan(node), window)

@@ -43,6 +43,11 @@ class VectorScan:
                 self._last = ids[-1]
             return self._count
 
+    @property
+    def count(self) -> int:
+        """How many vectors are held."""
+        return self._count
+
     def _append(
         self, ids: npt.NDArray[np.int64], mentions: npt.NDArray[np.int64], bits: npt.NDArray[np.uint64]
     ) -> None:
@@ -60,8 +65,10 @@ class VectorScan:
     def nearest(
         self, connection: apsw.Connection, vector: bytes, size: int, allowed: npt.NDArray[np.int64] | None = None
     ) -> list[tuple[int, float]]:
-        """The (rowid, cosine) of the `size` nearest mentions, nearest first; ties by rowid, newest first."""
-        self.refresh(connection)
+        """The (rowid, cosine) of the `size` nearest mentions, nearest first; ties by rowid, newest first.
+
+        Of what `refresh` has read: it is called before, since the first time takes longer than a read may.
+        """
         if allowed is not None and len(allowed) <= _FEW:
             return self._exact(connection, vector, size, allowed)
         with self._lock:  # a snapshot: arrays are only replaced or written beyond the count
